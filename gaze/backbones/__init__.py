@@ -1,0 +1,1 @@
+"""Feature extractors: an image in, a map of features out."""

@@ -1,0 +1,94 @@
+"""Shows how far training is: bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from gaze.callbacks.callback import Callback
+
+if TYPE_CHECKING:
+    from gaze.trainer import Trainer
+
+
+class ProgressBar(Callback):
+    """A bar over all steps of the run with loss, rate and time left; a line for each epoch.
+
+    Args:
+        every_s: seconds between two updates. Each reads the loss from the device, so not every step.
+    """
+
+    def __init__(self, every_s: float = 0.5) -> None:
+        self.every_s = every_s
+        self.console = Console()
+        # No refreshing thread: loader workers are forked from this process.
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}  {task.fields[rate]} samples/s  left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            auto_refresh=False,
+            transient=True,
+        )
+
+    def fit_start(self, trainer: Trainer) -> None:
+        self.shown = trainer.hardware.main
+        self.live = self.shown and self.console.is_terminal
+        self.started = self.updated = time.perf_counter()
+        self.first_step = self.updated_step = trainer.progress.step
+        self.task = self.bar.add_task(
+            "", total=trainer.progress.steps, completed=self.first_step, epoch="-", loss="-", rate="-"
+        )
+        if self.live:
+            atexit.register(self.bar.stop)  # an exception must not leave the terminal without a cursor
+            self.bar.start()
+
+    def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
+        now, step = time.perf_counter(), trainer.progress.step
+        if not self.shown or now - self.updated < self.every_s:
+            return
+        if self.live:
+            per_step = trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas
+            rate = (step - self.updated_step) * per_step / (now - self.updated)
+            self.bar.update(
+                self.task,
+                completed=step,
+                epoch=f"{trainer.epoch + 1}/{trainer.epochs}",
+                loss=f"{float(terms['loss']):.4f}",
+                rate=f"{rate:.0f}",
+                refresh=True,
+            )
+        self.updated, self.updated_step = now, step
+
+    def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        if not self.shown:
+            return
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        spent = time.perf_counter() - self.started
+        left = (
+            spent / max(trainer.progress.step - self.first_step, 1) * (trainer.progress.steps - trainer.progress.step)
+        )
+        mark = "  * best" if trainer.improved else ""
+        self.console.print(
+            f"epoch {trainer.epoch}/{trainer.epochs}  {figures}  {clock(spent)} spent, {clock(left)} left{mark}",
+            highlight=False,
+        )
+        self.updated, self.updated_step = time.perf_counter(), trainer.progress.step
+
+    def fit_end(self, trainer: Trainer) -> None:
+        self.bar.stop()
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours when there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,99 @@
+"""Progressive unfreezing: a pretrained module thaws block by block, last block first."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from gaze.callbacks.callback import Callback
+from gaze.freezing import set_trainable
+from gaze.optimizers import modules
+
+if TYPE_CHECKING:
+    from gaze.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+class Unfreeze(Callback):
+    """Trains the last `first` blocks of a module at once, and one more every so many epochs later.
+
+    The number of blocks that train in epoch e (from 0) is
+    `min(all, first + floor((e - hold_epochs) / every_epochs) + 1)` from epoch `hold_epochs` on, and
+    `first` before it. The module's `blocks()` give its parameters, first block to last, embeddings
+    with the first and the final norm with the last; so nothing below the thawed blocks is
+    differentiated, and "all" is really all.
+
+    Args:
+        module: dotted name of the module in the model, such as "backbone".
+        first: blocks that train from the start; 0 freezes the whole module, null trains all of it.
+        hold_epochs: epochs before the next block thaws.
+        every_epochs: epochs between further blocks; null: no further block ever thaws.
+
+    Raises:
+        ValueError: the model has no such module, or it has no blocks.
+    """
+
+    def __init__(
+        self, module: str = "backbone", first: int | None = 0, hold_epochs: int = 0, every_epochs: int | None = None
+    ) -> None:
+        if (first is not None and first < 0) or hold_epochs < 0 or (every_epochs is not None and every_epochs < 1):
+            raise ValueError(
+                f"callback.unfreeze: first {first}, hold_epochs {hold_epochs}, every_epochs {every_epochs}; expected "
+                "first >= 0 or null, hold_epochs >= 0 and every_epochs >= 1 or null"
+            )
+        self.module, self.first, self.hold_epochs, self.every_epochs = module, first, hold_epochs, every_epochs
+        self.open: int | None = None  # blocks that train now
+
+    def target(self, epoch: int, blocks: int) -> int:
+        """How many of `blocks` train in an epoch."""
+        first = blocks if self.first is None else min(self.first, blocks)
+        if self.every_epochs is None or epoch < self.hold_epochs:
+            return first
+        return min(blocks, first + (epoch - self.hold_epochs) // self.every_epochs + 1)
+
+    def last_epoch(self, blocks: int) -> int | None:
+        """The epoch from which all blocks train; None if that never comes."""
+        if self.target(0, blocks) == blocks:
+            return 0
+        if self.every_epochs is None or self.first is None:
+            return None
+        return self.hold_epochs + (blocks - self.first - 1) * self.every_epochs
+
+    def fit_start(self, trainer: Trainer) -> None:
+        blocks = len(self._blocks(trainer.model))
+        last = self.last_epoch(blocks)
+        self._apply(trainer)
+        if last is None:
+            logger.info("%s: %d of %d blocks train, to the end", self.module, self.open, blocks)
+        elif last >= trainer.epochs:
+            logger.warning(
+                "%s: all %d blocks would train from epoch %d on, but training ends after %d epochs",
+                *(self.module, blocks, last, trainer.epochs),
+            )
+        else:
+            logger.info("%s: %d of %d blocks train; all of them from epoch %d on", self.module, self.open, blocks, last)
+
+    def epoch_start(self, trainer: Trainer) -> None:
+        if self.target(trainer.epoch, len(self._blocks(trainer.model))) != self.open:
+            self._apply(trainer)
+            logger.info("%s: %d blocks train from epoch %d on", self.module, self.open, trainer.epoch)
+
+    def _apply(self, trainer: Trainer) -> None:
+        blocks = self._blocks(trainer.model)
+        self.open = self.target(trainer.epoch, len(blocks))
+        for number, block in enumerate(blocks):
+            set_trainable(block, number >= len(blocks) - self.open)
+        trainer.prepare()  # DDP looked at requires_grad when it wrapped the model
+
+    def _blocks(self, model: nn.Module) -> list[list[nn.Parameter]]:
+        try:
+            module = model.get_submodule(self.module)
+            return module.blocks()  # type: ignore[operator, no-any-return]
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"callback.unfreeze.module is {self.module!r}: the model has no such module with blocks(); "
+                f"its modules: {', '.join(modules(model, depth=1))}"
+            ) from error

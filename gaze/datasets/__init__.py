@@ -1,0 +1,1 @@
+"""Readers, one file per label format, and the augmentations they share."""

@@ -1,0 +1,31 @@
+"""What every dataset is."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.data import Dataset as TorchDataset
+
+from gaze.types import Batch
+
+
+class Dataset(TorchDataset):
+    """Samples of one split, by number.
+
+    `sample(i, None)` is sample i as it is evaluated. `sample(i, generator)` is one augmented view
+    of it, drawn from that generator alone, so that (seed, epoch, index) decides it and the number of
+    loader workers does not.
+    """
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def sample(self, index: int, generator: torch.Generator | None) -> Batch:
+        """Sample `index`, without a batch axis; images uint8 RGB."""
+        raise NotImplementedError
+
+    def name(self, index: int) -> str:
+        """What a person would call sample `index` in a message: a file, usually."""
+        return f"sample {index}"
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.sample(index, None)

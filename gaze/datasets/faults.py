@@ -1,0 +1,32 @@
+"""What is wrong with a data set, collected so that it can be reported all at once, with file and row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+SHOWN = 20  # faults that a message spells out; the rest is counted
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with the files of a data set."""
+
+    where: str  # file and row, or the image
+    found: str
+    expected: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}; expected {self.expected}; {self.do}"
+
+
+class DatasetError(ValueError):
+    """A data set that can't be used as it is. Raised at construction, before training begins."""
+
+
+def report(name: str, faults: Sequence[Fault]) -> str:
+    """The first faults, one a line, and how many there are."""
+    lines = [f"{name} has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:", *map(str, faults[:SHOWN])]
+    if len(faults) > SHOWN:
+        lines.append(f"... and {len(faults) - SHOWN} more")
+    return "\n  ".join(lines)

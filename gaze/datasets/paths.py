@@ -1,0 +1,35 @@
+"""Paths that come from annotation files, kept inside the folder they belong to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PureWindowsPath
+
+
+class PathError(ValueError):
+    """A path that leaves the data root."""
+
+
+def inside(root: str, relative: str) -> str:
+    """The path of a file below `root`, by a name that an annotation file gave.
+
+    Args:
+        root: the data root. It may itself be a link; what it points to is the root then.
+        relative: the name, with / between its parts, relative to the root. The file need not exist.
+
+    Raises:
+        PathError: the name is empty or absolute, or leads out of the root by `..` or by a link.
+    """
+    # Read by Windows' rules too, so that "C:\\x" and "..\\x" are refused wherever the file was written.
+    parts = relative.replace("\\", "/").split("/")
+    if not relative or "\0" in relative:
+        raise PathError(f"path {relative!r} is not a file name; expected a path relative to {root}")
+    if os.path.isabs(relative) or PureWindowsPath(relative).anchor:
+        raise PathError(f"path {relative!r} is absolute; expected a path relative to {root}")
+    if ".." in parts:
+        raise PathError(f"path {relative!r} climbs with '..'; expected a path below {root}")
+    path = os.path.join(root, relative)
+    real, top = os.path.realpath(path), os.path.realpath(root)
+    if not real.startswith(top.rstrip(os.sep) + os.sep):
+        raise PathError(f"path {relative!r} leads by a link to {real}; expected a file below {top}")
+    return path

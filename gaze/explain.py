@@ -1,0 +1,48 @@
+"""Ends an entry with one clear sentence where that is all a person needs, and with the right exit code."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from hydra.errors import HydraException
+
+from gaze.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+EXPLAINED = (UserError, ValueError, OSError, HydraException)
+
+
+def explained(entry: Callable[..., R]) -> Callable[..., R]:
+    """An entry whose user errors are printed as sentences and whose interruptions exit as shells expect.
+
+    The traceback goes to the log file; HYDRA_FULL_ERROR=1 brings it to the terminal. In a sweep every
+    exception is passed on, for the sweeper to count.
+    """
+
+    @functools.wraps(entry)
+    def run(*args: object, **kwargs: object) -> R:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        from gaze.signals import Interrupted
+
+        try:
+            return entry(*args, **kwargs)
+        except Interrupted as stop:
+            print(f"\n{stop}; give the same command with dir=... to go on", file=sys.stderr)
+            sys.exit(stop.exit_code)
+        except EXPLAINED as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            logger.debug("failed", exc_info=True)
+            print(f"\nerror: {error}", file=sys.stderr)
+            sys.exit(1)
+
+    return run

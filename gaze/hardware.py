@@ -1,0 +1,201 @@
+"""What the machine does: device, number format, compilation, replicas, loaders, seeds.
+
+This is the one module that reads what torchrun put into the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Dataset as TorchDataset
+
+from gaze.loading import outlive_signals
+from gaze.seeds import mix
+from gaze.types import Record, collate
+
+R = TypeVar("R", bound=Record)
+
+NUMBER_FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Hardware:
+    """One process on one device, alone or as one replica of several that torchrun started.
+
+    Args:
+        device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:1".
+        amp_dtype: "bfloat16", or "float16" with a loss scaler; used when the trainer's `amp` is on.
+        distributed: join the replicas that torchrun started; equal gradients on all of them (DDP).
+        find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
+        compile: None, or a torch.compile backend such as "inductor".
+        channels_last: store images and convolution weights as NHWC.
+        workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
+        deterministic: refuse operations whose result varies from run to run.
+        threads: CPU threads for operations; None leaves torch's choice.
+
+    Raises:
+        ValueError: an unknown number format, no such device, or torchrun and `distributed` disagree.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        amp_dtype: str = "bfloat16",
+        distributed: bool = False,
+        find_unused_parameters: bool = False,
+        compile: str | None = None,
+        channels_last: bool = False,
+        workers: int = 2,
+        deterministic: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        if amp_dtype not in NUMBER_FORMATS:
+            raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
+        self.amp_dtype = NUMBER_FORMATS[amp_dtype]
+        self.find_unused_parameters, self.compile = find_unused_parameters, compile
+        self.channels_last, self.workers = channels_last, workers
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.rank, self.replicas, self.local_rank = _replica(distributed)
+        self.device = _device(device, self.local_rank)
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = not deterministic
+        if distributed and not dist.is_initialized():
+            dist.init_process_group("cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo")
+
+    @property
+    def main(self) -> bool:
+        """Is this the replica that writes, logs and shows progress?"""
+        return self.rank == 0
+
+    def place(self, thing: R) -> R:
+        """A batch on the device, its 8-bit images as float in [0, 1]."""
+        return thing.to(self.device).map(lambda t: t.float().div_(255) if t.dtype == torch.uint8 else t)
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """The module to call for training: `model`, on the device, compiled and replicated as asked.
+
+        DDP hooks only the parameters that require gradients when it wraps, so call this again after
+        any of them is frozen or thawed.
+        """
+        net = self.compiled(model)
+        if self.replicas > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            net = DistributedDataParallel(
+                net, device_ids=ids, find_unused_parameters=self.find_unused_parameters, gradient_as_bucket_view=True
+            )
+        return net
+
+    def compiled(self, model: nn.Module) -> nn.Module:
+        """`model` on the device in the memory format asked for, compiled if asked for; no replicas."""
+        model.to(self.device)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
+        return torch.compile(model, backend=self.compile) if self.compile else model  # type: ignore[return-value]
+
+    def autocast(self, enabled: bool) -> torch.autocast:
+        """The context in which the model runs."""
+        return torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=enabled)
+
+    def scaled(self, amp: bool) -> bool:
+        """Does this number format need its loss scaled?"""
+        return amp and self.amp_dtype == torch.float16
+
+    def accumulating(self, net: nn.Module, more: bool) -> contextlib.AbstractContextManager[Any]:
+        """The context of a backward pass after which more follow in the same step: no all-reduce yet."""
+        return net.no_sync() if more and isinstance(net, DistributedDataParallel) else contextlib.nullcontext()
+
+    def seed(self, *numbers: int) -> None:
+        """Seed what the model draws (dropout, drop path) from these numbers and the rank."""
+        torch.manual_seed(mix(*numbers, self.rank))
+
+    def loader(self, dataset: TorchDataset, **kwargs: Any) -> DataLoader:
+        """A DataLoader over `dataset` that pins memory for CUDA and keeps its workers."""
+        return DataLoader(
+            dataset,
+            collate_fn=collate,
+            num_workers=self.workers,
+            worker_init_fn=outlive_signals,
+            persistent_workers=self.workers > 0,
+            pin_memory=self.device.type == "cuda",
+            # Its own generator: the loader draws a base seed per epoch, and must not draw it from the model's.
+            generator=torch.Generator().manual_seed(0),
+            **kwargs,
+        )
+
+    def share(self, dataset: TorchDataset) -> TorchDataset:
+        """This replica's strided part of a dataset. Nothing is padded: every sample is counted once."""
+        if self.replicas == 1:
+            return dataset
+        return Subset(dataset, range(self.rank, len(dataset), self.replicas))  # type: ignore[arg-type]
+
+    def agree(self, flag: int) -> int:
+        """The largest flag of all replicas."""
+        if self.replicas == 1:
+            return flag
+        value = torch.tensor(flag)
+        dist.all_reduce(value, op=dist.ReduceOp.MAX)
+        return int(value)
+
+    def same(self, what: str, facts: Sequence[str]) -> None:
+        """Check that all replicas were told the same.
+
+        Raises:
+            RuntimeError: they were not; `what` and the facts that differ are named.
+        """
+        if self.replicas == 1:
+            return
+        told: list[Any] = [None] * self.replicas
+        dist.all_gather_object(told, list(facts))
+        for rank, other in enumerate(told):
+            if other != told[0]:
+                different = [f"{a} / {b}" for a, b in zip(told[0], other, strict=True) if a != b]
+                raise RuntimeError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
+
+    def barrier(self) -> None:
+        """Wait for the other replicas."""
+        if self.replicas > 1:
+            dist.barrier()
+
+    def close(self) -> None:
+        """Leave the group of replicas."""
+        if self.replicas > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _replica(distributed: bool) -> tuple[int, int, int]:
+    under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if distributed and not under_torchrun:
+        raise ValueError(
+            "hardware.distributed is true but torchrun did not start this process; use "
+            "'torchrun --standalone --nproc-per-node N -m gaze.train ... hardware=ddp', or leave hardware=ddp out"
+        )
+    if not distributed and under_torchrun and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "torchrun started several processes but hardware.distributed is false; they would each train alone: "
+            "add hardware=ddp"
+        )
+    if not distributed:
+        return 0, 1, 0
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_RANK"])
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(f"hardware.device is {name!r} but torch sees no CUDA device; use hardware=cpu")
+        device = torch.device("cuda", local_rank if device.index is None else device.index)
+        torch.cuda.set_device(device)
+    return device

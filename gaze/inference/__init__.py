@@ -1,0 +1,1 @@
+"""Predictions on photographs and videos that no data set knows."""

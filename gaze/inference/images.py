@@ -1,0 +1,99 @@
+"""Predictions on photographs: each with an overlay of its own size, and all of them as numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gaze.datasets.image import ImageError, read_image
+from gaze.errors import UserError
+from gaze.inference.heads import HeadsError, HeadSource
+from gaze.inference.outbox import Outbox
+from gaze.inference.predictor import ScenePredictor, people
+from gaze.pictures.samples import draw_prediction
+from gaze.pictures.sheet import save_picture
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def predict_images(
+    predictor: ScenePredictor, heads: HeadSource, source: Path, out: Path, about: dict[str, Any], batch_size: int = 8
+) -> Path:
+    """Predict for an image, or for all in a folder and below, and return the file of results.
+
+    An image that cannot be used is skipped and noted in the results, unless it is the only one. `a.jpg`
+    becomes `a_gaze.jpg` in `out`, upright and of the same size.
+
+    Raises:
+        UserError: no image can be used, or `out` holds a file that is not ours.
+        ImageError, HeadsError: the only image, or its head boxes, cannot be used.
+    """
+    root, names = find_images(source, out)
+    overlays = {name: overlay_name(name) for name in names}
+    outbox = Outbox(out, list(overlays.values()), about)
+    records: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    for start in range(0, len(names), batch_size):
+        batch = list(_usable(root, names[start : start + batch_size], heads, len(names) == 1, skipped))
+        predictions = predictor([picture for _, picture, _ in batch], [boxes for _, _, boxes in batch])
+        for (name, picture, boxes), prediction in zip(batch, predictions, strict=True):
+            height, width = picture.shape[-2:]
+            save_picture(draw_prediction(picture, boxes, prediction), outbox.path(overlays[name]))
+            found = people(boxes, prediction, (height, width))
+            records.append(
+                {"image": name, "width": width, "height": height, "overlay": overlays[name], "people": found}
+            )
+    if not records:
+        raise UserError(f"none of the {len(names)} images in {source} can be used; the first: {skipped[0]['reason']}")
+    return outbox.finish({"images": records, "skipped": skipped})
+
+
+def find_images(source: Path, out: Path) -> tuple[Path, list[str]]:
+    """A folder, and the images in and below it, sorted; what lies in `out` is left out.
+
+    Raises:
+        UserError: there is nothing, or no image.
+    """
+    if not source.exists():
+        raise UserError(f"source={source} does not exist; give an image, a folder of images or a video")
+    if not source.is_dir():
+        return source.parent, [source.name]
+    mine = out.resolve()
+    files = [
+        file
+        for file in sorted(source.rglob("*"))
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and mine not in file.resolve().parents
+    ]
+    if source.resolve() == mine:
+        raise UserError(f"out={out} is the source folder itself; give another folder, so that results stay apart")
+    if not files:
+        raise UserError(f"no image in {source} or below; expected files ending in {', '.join(SUFFIXES)}")
+    return source, [file.relative_to(source).as_posix() for file in files]
+
+
+def overlay_name(name: str) -> str:
+    """`people/a.jpg` becomes `people/a_gaze.jpg`; a file without a known ending becomes a PNG."""
+    path = Path(name)
+    suffix = path.suffix if path.suffix.lower() in SUFFIXES else f"{path.suffix}.png"
+    return path.with_name(f"{path.stem}_gaze{suffix}").as_posix()
+
+
+def _usable(
+    root: Path, names: list[str], heads: HeadSource, only: bool, skipped: list[dict[str, str]]
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name, picture and head boxes of those that can be used; the others go to `skipped`."""
+    for name in names:
+        try:
+            picture = read_image(root / name)
+            yield name, picture, heads(name, picture)
+        except (ImageError, HeadsError) as error:
+            if only:
+                raise
+            logger.warning("skipped %s", error)
+            skipped.append({"image": name, "reason": str(error)})

@@ -1,0 +1,70 @@
+"""Where the first weights come from, when they are not the constructors' own: another run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+
+class Weights:
+    """Copies weights of another run's model into this one, name by name. Called once, before the first step.
+
+    Every tensor of this model that `include` names and `exclude` does not must be in the other with the
+    same shape; what stays as the constructor made it is what you excluded. Second stages do this:
+    a decoder that learns in/out starts from one without, with ``exclude: ["head.inout_*"]``.
+
+    Args:
+        run: directory of the run to take weights from.
+        include: globs over the names of this model's tensors.
+        exclude: globs over those not to touch.
+    """
+
+    def __init__(self, run: str, include: Sequence[str] = ("*",), exclude: Sequence[str] = ()) -> None:
+        self.run, self.include, self.exclude = run, list(include), list(exclude)
+
+    def __call__(self, model: nn.Module) -> None:
+        """Fill `model` in place.
+
+        Raises:
+            ValueError: a glob matches nothing, or a tensor is missing or has another shape over there.
+        """
+        from gaze.runs import load_model  # imports Hydra, which the entry has and a test need not
+
+        own = model.state_dict()
+        self._refuse_idle_globs(own)
+        wanted = [name for name in own if _matches(name, self.include) and not _matches(name, self.exclude)]
+        source = load_model(self.run).state_dict()
+        problems = [_problem(name, own[name], source.get(name)) for name in wanted]
+        if found := [problem for problem in problems if problem]:
+            raise ValueError(
+                f"init from {self.run} does not fit in {len(found)} of {len(wanted)} tensors: {'; '.join(found[:8])}"
+                f"{'; …' if len(found) > 8 else ''}. Name what should keep its own start in init.exclude"
+            )
+        model.load_state_dict({name: source[name] for name in wanted}, strict=False)
+        kept = [name for name in own if name not in set(wanted)]
+        log.info("init from %s: %d tensors: %s", self.run, len(wanted), ", ".join(wanted))
+        log.info("init from %s: %d tensors keep their own start: %s", self.run, len(kept), ", ".join(kept) or "none")
+
+    def _refuse_idle_globs(self, own: dict[str, Tensor]) -> None:
+        for key, globs in (("include", self.include), ("exclude", self.exclude)):
+            for glob in globs:
+                if not any(fnmatchcase(name, glob) for name in own):
+                    roots = sorted({".".join(name.split(".")[:2]) for name in own})
+                    raise ValueError(
+                        f"init.{key}: {glob!r} matches no tensor of this model. It has {', '.join(roots[:20])}"
+                    )
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _problem(name: str, own: Tensor, other: Tensor | None) -> str:
+    if other is None:
+        return f"{name} is not there"
+    return "" if own.shape == other.shape else f"{name} is {tuple(other.shape)} there and {tuple(own.shape)} here"

@@ -1,0 +1,90 @@
+"""Which samples make up which step: a function of (seed, epoch), whatever the number of workers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from gaze.datasets.dataset import Dataset
+from gaze.seeds import generator
+from gaze.types import Batch
+
+
+class Key(NamedTuple):
+    """Identifies one augmented view of one sample."""
+
+    epoch: int
+    sample: int
+
+
+class Views(TorchDataset):
+    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, index)."""
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Key) -> Batch:
+        return self.dataset.sample(key.sample, generator(self.seed, key.epoch, key.sample))
+
+
+class BatchPlan(Sampler[list[Key]]):
+    """The batches of this replica, step after step, from `start` on.
+
+    The samples of a step are `accumulate * replicas * batch_size` consecutive ones of the epoch's
+    permutation, so accumulation and replicas divide a step among themselves without changing it.
+    An incomplete last step is left out: the next epoch's permutation will hold its samples.
+    Set `epoch` and `start` (in steps) before iterating.
+    """
+
+    def __init__(
+        self, samples: int, batch_size: int, accumulate: int = 1, seed: int = 0, rank: int = 0, replicas: int = 1
+    ) -> None:
+        self.samples, self.batch_size, self.accumulate = samples, batch_size, accumulate
+        self.seed, self.rank, self.replicas = seed, rank, replicas
+        self.epoch = self.start = 0
+        per_step = batch_size * accumulate * replicas
+        self.steps = samples // per_step
+        if self.steps == 0:
+            raise ValueError(
+                f"the training split has {samples} samples, fewer than one step of batch_size {batch_size} x accumulate "
+                f"{accumulate} x replicas {replicas} = {per_step}; lower trainer.batch_size or trainer.accumulate"
+            )
+
+    def __len__(self) -> int:
+        return (self.steps - self.start) * self.accumulate
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = torch.randperm(self.samples, generator=generator(self.seed, self.epoch)).tolist()
+        for batch in range(self.start * self.accumulate, self.steps * self.accumulate):
+            first = (batch * self.replicas + self.rank) * self.batch_size
+            yield [Key(self.epoch, index) for index in order[first : first + self.batch_size]]
+
+
+def _last_chance(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def outlive_signals(worker: int) -> None:
+    """Leave Ctrl-C and the first SIGTERM to the main process, which finishes its step and ends the workers itself.
+
+    A second SIGTERM ends the worker: that is how an interpreter that exits gets rid of it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _last_chance)
+
+
+def release(loader: DataLoader) -> None:
+    """End a loader's persistent workers now; torch itself would keep them until the interpreter exits."""
+    iterator = loader._iterator
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+    loader._iterator = None

@@ -1,0 +1,27 @@
+"""What every loss term is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gaze.schedules import Schedule
+from gaze.types import Batch, Progress
+
+
+class Loss(nn.Module):
+    """A term of the objective: a scalar, and the weight it is added with.
+
+    Args:
+        weight: a number, or a schedule of one. A term whose weight is 0 is not computed.
+    """
+
+    def __init__(self, weight: float | Schedule = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, prediction: Any, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
+        """The unweighted term, averaged over what the batch holds of it, in float32."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Streamed metrics in human units."""

@@ -1,0 +1,66 @@
+"""GazeFollow's AUC: does the heatmap rank the annotated pixels above the others?"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from gaze.geometry import points_to_px
+from gaze.heatmaps import annotated, in_frame
+from gaze.metrics.ranking import auc_at_cells
+from gaze.types import ScenePrediction, SceneTargets
+
+
+class HeatmapAUC(Metric):
+    """``auc``: ROC-AUC over all pixels of the original picture, of which the annotated ones are positive.
+
+    The probabilities are resized bilinearly to the picture's size, as GazeFollow's evaluation does. Not
+    comparable with `gaze.metrics.vat.VAT`, where a rectangle of cells is positive. The mean over
+    heads that look into the picture; NaN when there is none. Points beyond the right or lower border
+    count as the last pixel; those beyond the left or upper one are no annotations (the reference drops
+    only those to the left, and lets the others wrap around).
+
+    Args:
+        max_pixels: resized at a time, over all heads; bounds the memory, and on a CPU fits its cache.
+    """
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, max_pixels: int = 1 << 20) -> None:
+        super().__init__()
+        self.max_pixels = max_pixels
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
+        probability = prediction.heatmap.sigmoid()
+        counted = in_frame(targets)
+        sizes, which = torch.unique(targets.image_size, dim=0, return_inverse=True)
+        for k, (height, width) in enumerate(sizes.tolist()):
+            heads = torch.nonzero(counted & (which == k))[:, 0]
+            for some in heads.split(max(1, self.max_pixels // (height * width))):
+                auc = image_auc(probability[some], targets.points[some], (height, width))
+                self.total += auc.nansum()  # NaN: no annotation to the right of and below the corner
+                self.count += (~auc.isnan()).sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        return {"auc": self.total / self.count}
+
+
+def image_auc(
+    probability: Float[Tensor, "n h w"], points: Float[Tensor, "n a 2"], image_size: tuple[int, int]
+) -> Float[Tensor, "n"]:
+    """The AUC of each head in pictures of `image_size` (height, width) px; NaN without annotation."""
+    height, width = image_size
+    size = torch.tensor(image_size, device=points.device)
+    scores = F.interpolate(probability[:, None], image_size, mode="bilinear").flatten(1)
+    there = annotated(points) & (points >= 0).all(-1)
+    pixels = points_to_px(points.masked_fill(~there[..., None], 0.0), size)
+    column, row = pixels.long().unbind(-1)
+    cells = row.clamp(max=height - 1) * width + column.clamp(max=width - 1)
+    return auc_at_cells(scores, cells, there)

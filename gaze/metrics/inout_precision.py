@@ -1,0 +1,44 @@
+"""How well does the in/out logit tell targets in the picture from those outside?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from gaze.metrics.ranking import average_precision
+from gaze.types import ScenePrediction, SceneTargets
+
+
+class InoutPrecision(Metric):
+    """``inout_ap``: average precision over all heads whose label is known; in the picture is positive.
+
+    A constant prediction scores the share of positives, about 0.64 on VideoAttentionTarget. Ranked by
+    logits, so that what a sigmoid rounds to 1 is still told apart. NaN without a positive.
+    """
+
+    full_state_update = False
+    logits: list[Tensor]
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("logits", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
+        if prediction.inout is None:
+            raise ValueError(
+                "the model predicts no in/out, which this metric is about; "
+                "set head.inout=true, or take inout_precision out of metric"
+            )
+        self.logits.append(prediction.inout)
+        self.labels.append(targets.inout)
+
+    def compute(self) -> dict[str, Tensor]:
+        if len(self.logits) == 0:
+            return {"inout_ap": torch.tensor(torch.nan, device=self.device)}
+        logits, labels = dim_zero_cat(self.logits), dim_zero_cat(self.labels)
+        known = ~labels.isnan()
+        return {"inout_ap": average_precision(logits[known], labels[known])}

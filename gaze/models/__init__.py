@@ -1,0 +1,1 @@
+"""Systems: route inputs through backbones and heads."""

@@ -1,0 +1,55 @@
+"""Optimizers over named groups of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.optim import Optimizer
+
+OPTIONS = ("lr", "weight_decay")  # what a schedule may multiply
+
+
+def grouped(
+    model: nn.Module,
+    optimizer: Callable[..., Optimizer],
+    overrides: Mapping[str, Mapping[str, float]] | None = None,
+) -> Optimizer:
+    """An optimizer over every parameter of `model`, frozen ones too, so that thawing never touches it.
+
+    Args:
+        model: what to train.
+        optimizer: makes the optimizer from parameter groups; its own options are the defaults.
+        overrides: glob over parameter names -> options such as lr and weight_decay. All globs that match
+            a parameter apply, in their order, so a later one refines an earlier one.
+
+    Raises:
+        ValueError: a glob matches no parameter; the message lists the modules.
+    """
+    overrides = overrides or {}
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in overrides:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(
+                f"optimizer.overrides: {pattern!r} matches no parameter of the model. Modules: {', '.join(modules(model))}"
+            )
+    groups: dict[tuple[tuple[str, float], ...], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        options: dict[str, float] = {}
+        for pattern, settings in overrides.items():
+            if fnmatchcase(name, pattern):
+                options.update(settings)
+        groups.setdefault(tuple(sorted(options.items())), []).append(parameter)
+    made = optimizer([{"params": parameters, **dict(options)} for options, parameters in groups.items()])
+    for group in made.param_groups:
+        for option in OPTIONS:
+            if option in group:
+                group[f"base_{option}"] = group[option]
+    return made
+
+
+def modules(model: nn.Module, depth: int = 2) -> list[str]:
+    """Names of the modules that hold parameters, down to `depth` levels, as globs would name them."""
+    found = dict.fromkeys(".".join(name.split(".")[:-1][:depth]) or name for name, _ in model.named_parameters())
+    return list(found)

@@ -1,0 +1,238 @@
+"""A run is a directory: the composed config, and the weights and figures it led to.
+
+config.yaml, overrides.yaml   what was asked for          last/, best/    checkpoints
+environment.json              what it ran with            metrics.jsonl   the journal
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from torch import nn
+
+from gaze.checkpoints import Checkpoints, load_weights
+from gaze.environment import environment
+from gaze.errors import UserError
+from gaze.journal import Journal
+from gaze.loggers.logger import Logger
+from gaze.signals import Interrupted
+from gaze.signatures import problems
+from gaze.trusted import TRUSTED
+
+logger = logging.getLogger(__name__)
+
+# May differ when a run goes on: they say where, on what and how loudly, not what is computed.
+FREE_TO_CHANGE = ("dir", "resume", "hardware", "logger", "callback.log", "callback.progress")
+
+
+class ConfigError(UserError, ValueError):
+    """The config asks for something that cannot be built or continued."""
+
+
+class RunError(UserError, RuntimeError):
+    """A run directory cannot be used as asked."""
+
+
+class Run:
+    """The directory of one run, open for writing.
+
+    Args:
+        path: made if it does not exist.
+        main: is this the process that writes? Other replicas only read.
+    """
+
+    def __init__(self, path: str | Path, main: bool = True) -> None:
+        self.path, self.main = Path(path), main
+        self.last = Checkpoints(self.path / "last", keep=2)
+        self.best = Checkpoints(self.path / "best", keep=1)
+        self.journal = Journal(self.path)
+
+    @property
+    def started(self) -> bool:
+        """Was a checkpoint ever saved here?"""
+        return bool(self.last.steps())
+
+    def restore(self, model: nn.Module) -> dict[str, Any]:
+        """Continue: load the last intact weights into `model`, rewind the journal, return the state; {} at the start."""
+        state = self.last.load(model)
+        if state is None:
+            return {}
+        if self.main:
+            self.journal.rewind(state["step"])
+            logger.info("continuing %s at step %d", self.path, state["step"])
+        return state
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory: a second process that wants to train here fails at once.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        if not self.main:
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise RunError(
+                    f"{self.path} is in use by process {file.read().strip() or '?'}; wait for it, or choose another dir="
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def open(self, config: DictConfig, overrides: Sequence[str], allow: Sequence[str]) -> None:
+        """Write down what was asked for, or check that it is what was asked for the first time.
+
+        Args:
+            config: the composed config; `overrides` led to it.
+            allow: keys that may differ from the interrupted run's.
+
+        Raises:
+            ConfigError: an interrupted run would go on with another config; the differences are listed.
+        """
+        plain = plain_config(config)
+        file = self.path / "config.yaml"
+        if self.started and file.exists():
+            changes = [
+                f"{key}: {before!r} -> {now!r}"
+                for key, before, now in differences(yaml.safe_load(file.read_text()), plain)
+                if not _covered(key, (*FREE_TO_CHANGE, *allow))
+            ]
+            if changes:
+                raise ConfigError(
+                    f"{self.path} was started with another config: {'; '.join(changes)}. Repeat its overrides "
+                    f"(in overrides.yaml there), or name what may change: 'resume.allow=[KEY,...]'"
+                )
+        if self.main:
+            write_text(file, yaml.safe_dump(plain, sort_keys=False))
+            write_text(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), sort_keys=False))
+            write_text(self.path / "environment.json", json.dumps(environment(), indent=2))
+
+    @contextmanager
+    def logged(self, target: Logger) -> Iterator[None]:
+        """Send the journal to a logger while inside, and tell it how it ended."""
+        if not self.main:
+            yield
+            return
+        status = "FAILED"
+        target.start(self.path)
+        try:
+            yield
+            status = "FINISHED"
+        except (Interrupted, KeyboardInterrupt):
+            status = "KILLED"
+            raise
+        finally:
+            target.finish(status)
+
+
+def build(node: Any) -> Any:
+    """What a config node describes; only trusted names are called.
+
+    A `_partial_` becomes a plain functools.partial: Hydra's own checks its policy at every call.
+    """
+    made = instantiate(node, _convert_="object", _execution_whitelist_=list(TRUSTED))
+    if isinstance(made, functools.partial):
+        return functools.partial(made.func, *made.args, **made.keywords)
+    return made
+
+
+def check(config: DictConfig) -> None:
+    """Find every mistake in a config that can be found without building it.
+
+    Raises:
+        ConfigError: lists them: unknown or missing arguments, values of the wrong type, untrusted targets.
+    """
+    found = list(dict.fromkeys(problems(plain_config(config))))
+    if found:
+        raise ConfigError("\n".join(["the config cannot be built:", *(f"  {problem}" for problem in found)]))
+
+
+def plain_config(config: DictConfig | ListConfig) -> Any:
+    """The config as dicts, lists and plain values, interpolations resolved."""
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted keys at which two plain configs differ, with both values (None where there is none)."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *(k for k in now if k not in before)]:
+            yield from differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    elif before != now:
+        yield path, before, now
+
+
+def load_config(run: str | Path) -> DictConfig:
+    """The config of a finished or interrupted run.
+
+    Raises:
+        RunError: the directory holds no run.
+    """
+    file = Path(run) / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{run} holds no run: there is no config.yaml in it; give the directory of a training run")
+    text = file.read_text()
+    # A few nested aliases unfold into gigabytes, and no run ever wrote one.
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise RunError(f"{file} uses YAML aliases, which no training run writes; it is not to be trusted")
+    config = OmegaConf.create(yaml.safe_load(text))
+    if not isinstance(config, DictConfig) or "model" not in config:
+        raise RunError(f"{file} is not the config of a training run: it has no 'model'")
+    return config
+
+
+def load_model(run: str | Path) -> nn.Module:
+    """The model of a run with its best weights, or its last if none were validated, in eval mode on the CPU.
+
+    It is built from the run's own config; weights that its constructors would read are not read.
+
+    Raises:
+        RunError: the directory holds no run, or no weights.
+        ConfigError: its config names code that is not trusted, or arguments this version does not have.
+        CheckpointError: its weights are damaged or do not fit its config.
+    """
+    config = load_config(run)
+    node = OmegaConf.create({"model": without_weights(plain_config(config.model))})
+    check(node)
+    model: nn.Module = build(node.model)
+    opened = Run(run)
+    path = opened.best.newest() or opened.last.newest()
+    if path is None:
+        raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
+    load_weights(model, path / "model.safetensors")
+    return model.eval()
+
+
+def without_weights(node: Any) -> Any:
+    """The node with every `weights` set to None: loading a run never reads what it is about to overwrite."""
+    if isinstance(node, dict):
+        return {key: None if key == "weights" else without_weights(value) for key, value in node.items()}
+    return [without_weights(value) for value in node] if isinstance(node, list) else node
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a small file whole, or not at all."""
+    aside = file.with_name(f".{file.name}.writing")
+    aside.write_text(text)
+    os.replace(aside, file)
+
+
+def _covered(key: str, patterns: Sequence[str]) -> bool:
+    return any(key == p or key.startswith(f"{p}.") for p in patterns)

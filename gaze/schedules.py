@@ -1,0 +1,100 @@
+"""Numbers that change while training: pure functions of `Progress`, without state.
+
+The same classes serve learning rates and weight decay (as a multiplier of the base value), loss
+weights and temperatures (as the value itself).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from gaze.types import Progress
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A number as a function of progress."""
+
+    def __call__(self, progress: Progress) -> float: ...
+
+
+def value_at(number: float | Schedule, progress: Progress) -> float:
+    """The number itself, or what its schedule says now."""
+    return number(progress) if callable(number) else number
+
+
+class Constant:
+    """Always the same number."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        self.value = value
+
+    def __call__(self, progress: Progress) -> float:
+        return self.value
+
+
+class Warmup:
+    """Linear from near zero to 1 over the first epochs; multiplies the schedules that inherit it."""
+
+    def __init__(self, warmup_epochs: float = 0.0) -> None:
+        if warmup_epochs < 0:
+            raise ValueError(f"warmup_epochs is {warmup_epochs}; expected 0 or more")
+        self.warmup_epochs = warmup_epochs
+
+    def factor(self, progress: Progress) -> float:
+        """(step + 1) / warm-up steps, at most 1: the first step is small but not nothing."""
+        steps = self.warmup_epochs * progress.steps_per_epoch
+        return min(1.0, (progress.step + 1) / steps) if steps > 0 else 1.0
+
+    def since(self, progress: Progress) -> float:
+        """Fraction of the time after the warm-up that has passed, 0 to 1; the last step is exactly 1."""
+        start = self.warmup_epochs * progress.steps_per_epoch
+        span = progress.steps - 1 - start
+        return min(1.0, max(0.0, (progress.step - start) / span)) if span > 0 else 1.0
+
+
+class Cosine(Warmup):
+    """Half a cosine from `start` to `end` over the steps after the warm-up (Loshchilov & Hutter 2017).
+
+    With start 1 and end 4 it is the temperature of GazeLLE's distillation: it ends on the last step.
+    """
+
+    def __init__(self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0) -> None:
+        super().__init__(warmup_epochs)
+        self.start, self.end = start, end
+
+    def __call__(self, progress: Progress) -> float:
+        wave = 0.5 * (1.0 - math.cos(math.pi * self.since(progress)))
+        return self.factor(progress) * (self.start + (self.end - self.start) * wave)
+
+
+class Step(Warmup):
+    """Constant pieces: `values[k]` from epoch `epochs[k - 1]` on, `values[0]` before the first of them."""
+
+    def __init__(self, epochs: Sequence[float], values: Sequence[float], warmup_epochs: float = 0.0) -> None:
+        super().__init__(warmup_epochs)
+        if len(values) != len(epochs) + 1 or list(epochs) != sorted(epochs):
+            raise ValueError(
+                f"Step has epochs {list(epochs)} and values {list(values)}; expected rising epochs and one value more than epochs"
+            )
+        self.epochs, self.values = list(epochs), list(values)
+
+    def __call__(self, progress: Progress) -> float:
+        now = progress.step / progress.steps_per_epoch
+        return self.factor(progress) * self.values[sum(now >= epoch for epoch in self.epochs)]
+
+
+class Exponential(Warmup):
+    """`start` times `rate` to the power of the epochs since the warm-up, smooth within an epoch."""
+
+    def __init__(self, rate: float, start: float = 1.0, warmup_epochs: float = 0.0) -> None:
+        super().__init__(warmup_epochs)
+        if not rate > 0:
+            raise ValueError(f"rate is {rate}; expected a number above 0, such as 0.9 per epoch")
+        self.rate, self.start = rate, start
+
+    def __call__(self, progress: Progress) -> float:
+        epochs = max(0.0, progress.step / progress.steps_per_epoch - self.warmup_epochs)
+        return self.factor(progress) * self.start * self.rate**epochs

@@ -1,0 +1,51 @@
+"""Stopping cleanly when somebody asks."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Interrupted(Exception):
+    """Training stopped because of a signal, after its state was saved."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that a signal ended: 143 for SIGTERM, 130 for Ctrl-C."""
+        return 128 + self.signum
+
+
+class StopFlag:
+    """The last stop signal that arrived; 0 for none."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+
+    def raise_flag(self, signum: int, frame: FrameType | None) -> None:
+        """The signal handler: it only remembers, so a save in progress is never cut short."""
+        self.signum = signum
+
+
+@contextmanager
+def stop_signals() -> Iterator[StopFlag]:
+    """While inside, stop signals set the flag instead of ending the process."""
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
+        yield flag
+        return
+    before: dict[int, Any] = {s: signal.signal(s, flag.raise_flag) for s in STOP}
+    try:
+        yield flag
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)

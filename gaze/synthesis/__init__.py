@@ -1,0 +1,1 @@
+"""The procedural renderer behind the synthetic data sets."""

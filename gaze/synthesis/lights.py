@@ -1,0 +1,32 @@
+"""The light of a scene, as shapes see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float32, Float64, Int64
+from torch import Tensor
+
+from gaze.synthesis.scenes import Room
+
+
+@dataclass(frozen=True)
+class Light:
+    """Direction and strength of the light at each shape."""
+
+    toward: Float64[Tensor, "m 3"]  # unit vector in the camera frame
+    ambient: Float64[Tensor, "m"]  # brightness of what faces away, 0 to 1
+
+
+def light_of(room: Room, scene: Int64[Tensor, "m"]) -> Light:
+    """The light in each named scene."""
+    return Light(room.light[scene], room.ambient[scene])
+
+
+def brightness(cosine: Float32[Tensor, "*m"], ambient: Float32[Tensor, "*m"]) -> Float32[Tensor, "*m"]:
+    """How bright a surface is whose normal has this cosine with the light.
+
+    Wrapped Lambert, squared: soft across the terminator, so that round things look round from every side.
+    """
+    half = (cosine + 1.0).clamp(0.0, 2.0)
+    return ambient + ((1.12 - ambient) * 0.25) * (half * half)

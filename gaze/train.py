@@ -1,0 +1,63 @@
+"""Trains one run:  python -m gaze.train model=gazelle_small"""
+
+from __future__ import annotations
+
+import logging
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from gaze.explain import explained
+from gaze.trusted import TRUSTED
+
+logger = logging.getLogger(__name__)
+
+
+@hydra.main(config_path="pkg://gaze.conf", config_name="train", execution_whitelist=[*TRUSTED, "hydra.*"])
+@explained
+def main(cfg: DictConfig) -> float:
+    """Build what the config names, train it, and return the best of the monitored figure, for Optuna.
+
+    Weights come from the first of: the last checkpoint in the run's own directory, when it was
+    interrupted; `init`; the constructors.
+    """
+    import torch
+
+    from gaze.losses.objective import Objective
+    from gaze.runs import Run, build, check
+
+    with open_dict(cfg):
+        cfg.dir = HydraConfig.get().runtime.output_dir
+    check(cfg)
+    hardware = build(cfg.hardware)
+    run = Run(cfg.dir, main=hardware.main)
+    with run.locked():
+        run.open(cfg, HydraConfig.get().overrides.task, cfg.resume.allow)
+        hardware.same("directory or config", [str(run.path), (run.path / "config.yaml").read_text()])
+        torch.manual_seed(cfg.seed)  # the same first weights on every replica
+        model = build(cfg.model)
+        if cfg.init is not None and not run.started:
+            build(cfg.init)(model)
+        model.to(hardware.device)
+        trainer = build(cfg.trainer)(
+            run=run,
+            hardware=hardware,
+            seed=cfg.seed,
+            model=model,
+            objective=Objective(build(cfg.loss)),
+            metrics=build(cfg.metric),
+            optimizer=build(cfg.optimizer)(model=model),
+            schedule=build(cfg.schedule),
+            train_set=build(cfg.dataset)(split="train"),
+            val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
+            callbacks=build(cfg.callback),
+        )
+        with run.logged(build(cfg.logger)):
+            best = trainer.fit()
+    hardware.close()
+    return best[cfg.trainer.monitor]
+
+
+if __name__ == "__main__":
+    main()

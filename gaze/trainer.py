@@ -1,0 +1,242 @@
+"""The training loop. It knows nothing about gaze: that lives in model, objective, metrics and dataset."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import Metric
+
+from gaze.callbacks.callback import Callback
+from gaze.datasets.dataset import Dataset
+from gaze.evaluation import evaluate
+from gaze.freezing import train_mode
+from gaze.guard import Guard
+from gaze.hardware import Hardware
+from gaze.loading import BatchPlan, Views, release
+from gaze.losses.objective import Objective
+from gaze.scaler import Scaler
+from gaze.schedules import Schedule
+from gaze.signals import Interrupted, StopFlag, stop_signals
+from gaze.types import Batch, Progress
+
+if TYPE_CHECKING:
+    from gaze.runs import Run
+
+
+AGREE_EVERY = 10  # steps between two agreements of replicas on whether one of them was told to stop
+
+
+class Trainer:
+    """One run: a model, what it is trained on and towards, and the state of its training.
+
+    Args:
+        run: the directory of the run; its last checkpoint, if any, is continued.
+        hardware: places batches, prepares the model, knows the replicas.
+        seed: decides the order of samples, every augmentation and everything the model draws.
+        model: on the device already.
+        objective, metrics: what is minimised, what is reported.
+        optimizer: over the parameters of `model`; each group holds base_lr (and base_weight_decay).
+        schedule: option of the optimizer -> multiplier of its base value.
+        train_set, val_set: where samples come from.
+        callbacks: in the order in which their hooks are called.
+        epochs: passes over `train_set`.
+        batch_size: samples per replica and forward pass; `val_batch_size` for validation.
+        accumulate: forward passes per step.
+        clip_norm: largest norm of all gradients together; None does not clip.
+        amp: run the model in the hardware's lower number format.
+        monitor: the figure that decides what is best; `mode`: "minimize" or "maximize" it.
+        on_nonfinite: "raise" on a loss that is not finite, or "skip" up to `max_skipped` such steps.
+
+    Raises:
+        ValueError: a setting contradicts another, or the monitored figure does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        hardware: Hardware,
+        seed: int,
+        model: nn.Module,
+        objective: Objective,
+        metrics: Mapping[str, Metric],
+        optimizer: Optimizer,
+        schedule: Mapping[str, Schedule],
+        train_set: Dataset,
+        val_set: Dataset,
+        callbacks: Mapping[str, Callback],
+        epochs: int,
+        batch_size: int,
+        val_batch_size: int | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        amp: bool = False,
+        monitor: str = "loss",
+        mode: str = "minimize",
+        on_nonfinite: str = "raise",
+        max_skipped: int = 100,
+    ) -> None:
+        if mode not in ("minimize", "maximize"):
+            raise ValueError(f"trainer.mode is {mode!r}; expected minimize or maximize")
+        self.run, self.hardware, self.seed = run, hardware, seed
+        self.model, self.metrics, self.callbacks = model, metrics, callbacks
+        self.objective = objective.to(hardware.device)
+        self.optimizer, self.schedule = optimizer, schedule
+        self.train_set, self.val_set = train_set, val_set
+        self.epochs, self.accumulate, self.clip_norm, self.amp = epochs, accumulate, clip_norm, amp
+        self.monitor, self.mode = monitor, mode
+        self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
+        self.guard = Guard(on_nonfinite, max_skipped, hardware.device)
+        self.plan = BatchPlan(len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas)
+        self.train_loader = hardware.loader(Views(train_set, seed), batch_sampler=self.plan)
+        self.val_loader = hardware.loader(hardware.share(val_set), batch_size=val_batch_size or batch_size)
+        self.progress = Progress(0, epochs * self.plan.steps, self.plan.steps)
+        self.epoch = 0  # epochs trained and validated
+        self.stop = self.improved = False
+        self.stopped_by = 0  # the signal that asked to stop
+        self.best: dict[str, float] = {}
+        self.eval_model = model  # what is validated: the EMA callback puts its average here
+        self._check_monitor()
+        self.prepare()
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def fit(self) -> dict[str, float]:
+        """Train to the end of the schedule, or until a callback says stop; return the figures of the best epoch.
+
+        Raises:
+            Interrupted: a signal asked to stop; the state is saved.
+            NonFiniteError: the loss was not finite.
+        """
+        with stop_signals() as flag, closing(self):
+            self._start()
+            while self.epoch < self.epochs and not self.stop:
+                self.train_epoch(flag)
+                if self.stopped_by:
+                    break
+                metrics = self.validate()
+                self.epoch += 1
+                self.improved = self._better(metrics)
+                self.best = metrics if self.improved else self.best
+                self.call("epoch_end", metrics)
+            self.call("fit_end")
+        if self.stopped_by:
+            raise Interrupted(self.stopped_by)
+        return self.best
+
+    def train_epoch(self, flag: StopFlag) -> None:
+        """Take the steps of this epoch that have not been taken yet."""
+        self.plan.epoch, self.plan.start = self.epoch, self.progress.step - self.epoch * self.plan.steps
+        self.call("epoch_start")
+        train_mode(self.net)
+        batches = iter(self.train_loader)
+        for _ in range(self.plan.start, self.plan.steps):
+            terms = self.train_step(list(itertools.islice(batches, self.accumulate)))
+            self.progress = self.progress._replace(step=self.progress.step + 1)
+            self.call("step_end", terms)
+            if self.replicas_stop(flag.signum):
+                break
+        self.guard.look()
+
+    def train_step(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Update the weights once; return the loss, its terms and the gradient norm, on the device."""
+        for group, (option, schedule) in itertools.product(self.optimizer.param_groups, self.schedule.items()):
+            group[option] = group[f"base_{option}"] * schedule(self.progress)
+        self.hardware.seed(self.seed, self.progress.step)
+        logs: list[dict[str, Tensor]] = []
+        for left, batch in zip(reversed(range(len(batches))), map(self.hardware.place, batches), strict=True):
+            with self.hardware.accumulating(self.net, more=left > 0):
+                with self.hardware.autocast(self.amp):
+                    prediction = self.net(batch.inputs)
+                loss, terms = self.objective(prediction.float32(), batch, self.progress)
+                self.scaler.scale(loss / len(batches)).backward()
+                logs.append(terms)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm or float("inf"))
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = {name: torch.stack([log[name] for log in logs]).mean() for name in logs[0]}
+        # Overflow is a float16 scaler's daily business; only without one is a bad norm a fault.
+        suspects = terms if self.scaler.dynamic else {**terms, "grad_norm": norm}
+        self.guard.watch(self.progress.step, suspects, [b.index for b in batches])
+        return {**terms, "grad_norm": norm}
+
+    def validate(self) -> dict[str, float]:
+        """The figures of `eval_model` on the validation split."""
+        return evaluate(
+            self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, self.progress
+        )
+
+    # --- around it -----------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Wrap the model for training; again after parameters were frozen or thawed."""
+        self.net = self.hardware.prepare(self.model)
+
+    def close(self) -> None:
+        """End the loaders' workers."""
+        release(self.train_loader)
+        release(self.val_loader)
+
+    def call(self, hook: str, *args: Any) -> None:
+        """Call one hook of every callback, in order."""
+        for callback in self.callbacks.values():
+            getattr(callback, hook)(self, *args)
+
+    def replicas_stop(self, signum: int) -> bool:
+        """Has a signal reached any replica? Several replicas find out together, every few steps."""
+        alone = self.hardware.replicas == 1
+        if alone or self.progress.step % AGREE_EVERY == 0:
+            self.stopped_by = self.hardware.agree(signum)
+        return bool(self.stopped_by)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the weights that a resumed run needs. No random state: that is a function of the step."""
+        return {
+            "step": self.progress.step,
+            "epoch": self.epoch,
+            "stop": self.stop,
+            "best": self.best,
+            "skipped": self.guard.skipped,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
+        }
+
+    def _start(self) -> None:
+        state = self.run.restore(self.model)
+        if state:
+            self.progress = self.progress._replace(step=state["step"])
+            self.epoch, self.stop, self.best = state["epoch"], state["stop"], state["best"]
+            self.guard.skipped = state["skipped"]
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+        for name, callback in self.callbacks.items():
+            callback.fit_start(self)
+            if name in state.get("callbacks", {}):
+                callback.load_state_dict(state["callbacks"][name])
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise ValueError("nothing to train: every parameter of the model is frozen; see callback.unfreeze")
+
+    def _better(self, metrics: Mapping[str, float]) -> bool:
+        now, best = metrics[self.monitor], self.best.get(self.monitor, float("nan"))
+        if now != now:  # NaN is never an improvement, unless there is nothing else
+            return not self.best
+        return best != best or (now < best if self.mode == "minimize" else now > best)
+
+    def _check_monitor(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # computing before any update is what we mean to do
+            figures = ["loss", *self.objective.terms, *(k for m in self.metrics.values() for k in m.compute())]
+        if self.monitor not in figures:
+            raise ValueError(
+                f"trainer.monitor is {self.monitor!r}, which no metric computes; there are {', '.join(figures)}"
+            )

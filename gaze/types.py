@@ -1,0 +1,236 @@
+"""The records that travel from dataset to model to loss to metric, and the one notion of time.
+
+Axes, used everywhere: ``b`` images, ``n`` heads (people), ``c`` channels, ``H W`` image pixels,
+``h w`` heatmap or feature cells, ``a`` annotators, ``k`` tokens. Boxes are (x0, y0, x1, y1) and
+points (x, y), both as fractions of the image. Images are RGB: uint8 until they are on the device,
+float in [0, 1] from there on.
+
+A scene batch is *packed*: it holds b images and n heads, and ``image_index`` says which image each
+head belongs to. An image is decoded, augmented and encoded once, however many people are in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+R = TypeVar("R", bound="Record")
+I = TypeVar("I", bound="Record")  # noqa: E741  (inputs)
+T = TypeVar("T", bound="Record")
+
+
+def packed(**kwargs: Any) -> Any:
+    """A field with one row per head: `collate` concatenates it instead of stacking it."""
+    return field(metadata={"collate": "pack"}, **kwargs)
+
+
+def owner() -> Any:
+    """A packed field that names the sample each row came from: `collate` renumbers it."""
+    return field(metadata={"collate": "owner"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A bundle of tensors, or of further records. Absent tensors are None."""
+
+    def map(self: R, fn: Callable[[Tensor], Tensor]) -> R:
+        """This record with `fn` applied to every tensor in it."""
+        new: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Tensor):
+                new[f.name] = fn(value)
+            elif isinstance(value, Record):
+                new[f.name] = value.map(fn)
+        return replace(self, **new)
+
+    def to(self: R, device: torch.device | str) -> R:
+        """This record on another device; asynchronous when the memory is pinned."""
+        return self.map(lambda t: t.to(device, non_blocking=True))
+
+    def float32(self: R) -> R:
+        """This record with every floating-point tensor in float32; losses and metrics live there."""
+        return self.map(lambda t: t.float() if t.is_floating_point() else t)
+
+    def pin_memory(self: R) -> R:
+        """This record in page-locked memory; torch's DataLoader calls it."""
+        return self.map(Tensor.pin_memory)
+
+
+@dataclass(frozen=True)
+class Batch(Record, Generic[I, T]):
+    """What a dataset yields: one sample without the batch axis, or many collated."""
+
+    inputs: I
+    targets: T
+    index: Int[Tensor, "*b"]  # row in the dataset, for messages and per-sample state
+
+
+class Progress(NamedTuple):
+    """The one notion of time. Schedules, losses and callbacks all read it."""
+
+    step: int  # optimizer steps taken so far
+    steps: int  # optimizer steps planned
+    steps_per_epoch: int
+
+    @property
+    def fraction(self) -> float:
+        """How much of training is done: 0 before the first step, 1 after the last."""
+        return self.step / max(self.steps, 1)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next step belongs to, from 0."""
+        return self.step // self.steps_per_epoch
+
+
+# --- Scenes: where in the picture does each person look? -------------------------------------
+
+
+@dataclass(frozen=True)
+class SceneInputs(Record):
+    """Images and the heads in them. A head box of NaN means "no prompt": whoever is in the picture."""
+
+    image: Shaped[Tensor, "*b 3 H W"]
+    head_bbox: Float[Tensor, "n 4"] = packed()
+    image_index: Int[Tensor, "n"] = owner()
+
+
+@dataclass(frozen=True)
+class SceneTargets(Record):
+    """What annotators said about each head."""
+
+    points: Float[Tensor, "n a 2"] = packed()  # one per annotator; NaN where there is none
+    inout: Float[Tensor, "n"] = packed()  # 1 the gaze target is in the frame, 0 it is not, NaN unknown
+    image_size: Int[Tensor, "n 2"] = packed()  # (height, width) in pixels of the original image
+
+
+@dataclass(frozen=True)
+class ScenePrediction(Record):
+    """One heatmap per head, and whether the gaze target is in the frame; both logits."""
+
+    heatmap: Float[Tensor, "n h w"]
+    inout: Float[Tensor, "n"] | None = None
+
+
+# --- Screens: where on the screen does the user look? ----------------------------------------
+
+
+@dataclass(frozen=True)
+class ScreenInputs(Record):
+    """Crops of one user. Streams that a system does not use are None."""
+
+    face: Shaped[Tensor, "*b 3 H W"] | None = None
+    left_eye: Shaped[Tensor, "*b 3 Hl Wl"] | None = None  # the user's left
+    right_eye: Shaped[Tensor, "*b 3 Hr Wr"] | None = None
+    geometry: Float[Tensor, "*b g"] | None = None  # boxes of face and eyes as fractions of the frame
+    landmarks: Float[Tensor, "*b l 2"] | None = None
+    imu: Float[Tensor, "*b m"] | None = None
+
+
+@dataclass(frozen=True)
+class ScreenTargets(Record):
+    """The point that was looked at, in cm from the camera in the screen's plane: x right, y up."""
+
+    point: Float[Tensor, "*b 2"]
+
+
+@dataclass(frozen=True)
+class ScreenPrediction(Record):
+    """The estimated point of gaze, cm."""
+
+    point: Float[Tensor, "*b 2"]
+
+
+# --- Directions: which way does the person look, in 3D? --------------------------------------
+
+
+@dataclass(frozen=True)
+class DirectionInputs(Record):
+    """A face, or a clip of t faces."""
+
+    face: Shaped[Tensor, "*b 3 H W"]
+
+
+@dataclass(frozen=True)
+class DirectionTargets(Record):
+    """The gaze as a unit vector in the camera frame: x right, y down, z into the scene."""
+
+    gaze: Float[Tensor, "*b 3"]
+
+
+@dataclass(frozen=True)
+class DirectionPrediction(Record):
+    """The estimated direction, not necessarily of unit length, and what the model asks to minimise."""
+
+    gaze: Float[Tensor, "*b 3"]
+    auxiliary: Float[Tensor, ""] | None = None  # a loss from inside the model: routing balance, commitment
+
+
+# --- Faces: render this head with another gaze -----------------------------------------------
+
+
+@dataclass(frozen=True)
+class FaceInputs(Record):
+    """What decides how a head looks in one view."""
+
+    gaze: Float[Tensor, "*b 2"]  # pitch, yaw in radians
+    head_pose: Float[Tensor, "*b 2"]
+    sample: Int[Tensor, "*b"]  # row of the per-sample corrections that the model stores
+
+
+@dataclass(frozen=True)
+class FaceTargets(Record):
+    """The photograph to reproduce, and where the head is in it."""
+
+    image: Shaped[Tensor, "*b 3 H W"]
+    mask: Bool[Tensor, "*b H W"] | None = None
+
+
+@dataclass(frozen=True)
+class FacePrediction(Record):
+    """The rendered view, in [0, 1]."""
+
+    image: Float[Tensor, "*b 3 H W"]
+
+
+# --- Collation ---------------------------------------------------------------------------------
+
+
+def collate(samples: Sequence[R]) -> R:
+    """The samples as one batch: stacked field by field, or packed where a field has rows per head.
+
+    Raises:
+        ValueError: a field is present in some samples and absent in others, or shapes disagree.
+    """
+    first = samples[0]
+    new: dict[str, Any] = {}
+    for f in fields(first):
+        values = [getattr(s, f.name) for s in samples]
+        how = f.metadata.get("collate", "stack")
+        present = [v is not None for v in values]
+        if not any(present):
+            new[f.name] = None
+        elif not all(present):
+            raise ValueError(f"{type(first).__name__}.{f.name} is missing in some samples of a batch and not in others")
+        elif isinstance(values[0], Record):
+            new[f.name] = collate(values)
+        elif how == "owner":
+            new[f.name] = torch.cat([torch.full_like(v, i) for i, v in enumerate(values)])
+        elif how == "pack":
+            new[f.name] = torch.cat(values)
+        else:
+            new[f.name] = _stack(type(first).__name__, f.name, values)
+    return replace(first, **new)
+
+
+def _stack(record: str, name: str, values: Sequence[Tensor]) -> Tensor:
+    shapes = {tuple(v.shape) for v in values}
+    if len(shapes) > 1:
+        raise ValueError(f"{record}.{name} has different shapes in one batch: {sorted(shapes)}; resize or crop to one")
+    return torch.stack(list(values))

@@ -1,0 +1,40 @@
+"""Every backbone in conf/backbone that takes images keeps what it declares."""
+
+import pytest
+import torch
+
+from tests import groups
+
+
+def takes_images(name):
+    return "image" in groups.forward_annotations(groups.node("backbone", name))
+
+
+def backbone_of(name):
+    config = groups.node("backbone", name)
+    return groups.build(config, weights=None) if "weights" in config else groups.build(config)
+
+
+NAMES = [name for name in groups.names("backbone") if takes_images(name)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_channels_stride_and_blocks_are_true(name):
+    with torch.device("meta"):  # shapes without arithmetic
+        backbone = backbone_of(name)
+        height, width = 2 * backbone.stride, 3 * backbone.stride
+        features = backbone.eval()(torch.rand(2, 3, height, width))
+    assert features.shape == (2, backbone.channels, 2, 3)
+
+    listed = [parameter for block in backbone.blocks() for parameter in block]
+    assert {id(p) for p in listed} == {id(p) for p in backbone.parameters()}
+    assert len(listed) == len(list(backbone.parameters())), "a parameter is in two blocks"
+    assert all(backbone.blocks())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_that_leave_a_rest_are_refused(name):
+    with torch.device("meta"):
+        backbone = backbone_of(name).eval()
+        with pytest.raises(ValueError, match=f"expected .*{backbone.stride}"):
+            backbone(torch.rand(1, 3, 2 * backbone.stride + 1, 2 * backbone.stride))

@@ -1,0 +1,10 @@
+"""Settings shared by all tests."""
+
+import os
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention

@@ -1,0 +1,66 @@
+"""Every metric in conf/metric that is about scenes scores a perfect prediction perfectly, and adds up over replicas."""
+
+import pytest
+import torch
+
+from gaze.heatmaps import gaussian_targets
+from gaze.types import ScenePrediction, SceneTargets
+from tests import groups
+
+DISTANCES = ("avg_l2", "min_l2", "vat_l2")
+SIZE = 64
+
+
+def is_about_scenes(name):
+    return "ScenePrediction" in groups.forward_annotations(groups.node("metric", name), "update").get("prediction", "")
+
+
+NAMES = [name for name in groups.names("metric") if is_about_scenes(name)]
+
+
+def perfect(seed, n=6):
+    """Predictions that know the answer; points on corners of cells, which is where peaks are read."""
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.randint(10, SIZE - 10, (n, 1, 2), generator=generator)
+    inout = (torch.arange(n) % 3 != 0).float()
+    heatmap = torch.logit(gaussian_targets(cells / SIZE, (SIZE, SIZE), mode="reference"), eps=1e-6)
+    targets = SceneTargets(cells / SIZE, inout, torch.full((n, 2), SIZE))
+    return ScenePrediction(heatmap, 4 * inout - 2), targets
+
+
+def wrong(seed):
+    prediction, targets = perfect(seed)
+    return ScenePrediction(-prediction.heatmap, -prediction.inout), targets
+
+
+def figures(metric, *updates):
+    metric.reset()
+    for prediction, targets in updates:
+        metric.update(prediction, targets)
+    return {key: float(value) for key, value in metric.compute().items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_perfect_is_perfect_and_wrong_is_worse(name):
+    metric = groups.build(groups.node("metric", name))
+    good, bad = figures(metric, perfect(0)), figures(metric, wrong(0))
+    assert good.keys() == bad.keys()
+    for key, value in good.items():
+        if key.startswith(DISTANCES):
+            assert value <= (1 / SIZE if "subcell" in key else 0)  # the reference's Gaussian sits on the cell
+            assert bad[key] > value
+        else:
+            assert value > 0.999
+            assert bad[key] < 0.9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_replicas_add_up(name):
+    """Merging states, as torchmetrics does over processes, gives what one process would have seen."""
+    together = groups.build(groups.node("metric", name))
+    expected = figures(together, perfect(0), wrong(1))
+    first, second = groups.build(groups.node("metric", name)), groups.build(groups.node("metric", name))
+    first.update(*perfect(0))
+    second.update(*wrong(1))
+    first.merge_state(second)
+    assert {key: float(value) for key, value in first.compute().items()} == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,85 @@
+"""Boxes, points and gaze directions."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gaze.geometry import (
+    angular_error,
+    box_areas,
+    box_centres,
+    boxes_from_px,
+    boxes_to_px,
+    clamp_boxes,
+    pitch_yaw_to_vector,
+    points_from_px,
+    points_to_px,
+    valid_boxes,
+    vector_to_pitch_yaw,
+)
+
+RELAXED = settings(deadline=None, max_examples=50, derandomize=True)
+
+
+def test_boxes():
+    boxes = torch.tensor([[-0.5, 0.0, 0.5, 0.5], [0.75, 0.5, 0.25, 1.0], [math.nan] * 4, [1.2, 0.0, 1.4, 1.0]])
+    assert clamp_boxes(boxes)[0].tolist() == [0, 0, 0.5, 0.5]
+    assert box_areas(boxes)[:2].tolist() == [0.5, 0]
+    assert box_centres(boxes)[0].tolist() == [0, 0.25]
+    assert valid_boxes(boxes).tolist() == [True, False, False, False]
+
+
+def test_pixels_are_x_by_width_and_y_by_height():
+    size = torch.tensor([480, 640])
+    assert points_to_px(torch.tensor([0.5, 0.25]), size).tolist() == [320, 120]
+    assert boxes_to_px(torch.tensor([[0.0, 0.5, 0.5, 1.0]]), size).tolist() == [[0, 240, 320, 480]]
+
+
+def test_pixels_come_back_as_fractions_with_a_size_per_row():
+    size = torch.tensor([[480, 640], [100, 30]])
+    boxes, points = torch.rand(2, 4), torch.rand(2, 2)
+    torch.testing.assert_close(boxes_from_px(boxes_to_px(boxes, size), size), boxes)
+    torch.testing.assert_close(points_from_px(points_to_px(points, size), size), points)
+
+
+@pytest.mark.parametrize(
+    ("pitch", "yaw", "vector"),
+    [
+        (0.0, 0.0, (0, 0, -1)),  # into the camera
+        (math.pi / 2, 0.0, (0, -1, 0)),  # up; y points down
+        (0.0, math.pi / 2, (-1, 0, 0)),  # to the image's left
+        (math.pi / 6, 0.0, (0, -0.5, -math.sqrt(0.75))),
+    ],
+)
+def test_known_directions(pitch, yaw, vector):
+    made = pitch_yaw_to_vector(torch.tensor([pitch, yaw], dtype=torch.float64))
+    torch.testing.assert_close(made, torch.tensor(vector, dtype=torch.float64))
+
+
+@RELAXED
+@given(st.floats(-1.57, 1.57), st.floats(-3.14, 3.14), st.floats(0.01, 100))
+def test_angles_survive_the_vector_of_any_length(pitch, yaw, length):
+    angles = torch.tensor([pitch, yaw], dtype=torch.float64)
+    vector = pitch_yaw_to_vector(angles)
+    assert vector.norm().item() == pytest.approx(1, abs=1e-12)
+    torch.testing.assert_close(vector_to_pitch_yaw(vector * length), angles, atol=1e-9, rtol=0)
+
+
+@RELAXED
+@given(st.floats(1e-6, math.pi - 1e-3))
+def test_angular_error_is_exact_also_for_tiny_angles_in_float32(angle):
+    a = torch.tensor([1.0, 0.0, 0.0])
+    b = torch.tensor([math.cos(angle), math.sin(angle), 0.0])
+    assert angular_error(a, 3 * b).item() == pytest.approx(angle, rel=1e-5)
+
+
+def test_angular_error_at_the_ends_and_its_gradient():
+    a = torch.tensor([[0.0, 0.0, -1.0]] * 2, requires_grad=True)
+    b = torch.tensor([[0.0, 0.0, -2.0], [0.0, 0.0, 1.0]])
+    error = angular_error(a, b)
+    assert error.tolist() == pytest.approx([0, math.pi])
+    error.sum().backward()
+    assert a.grad.isfinite().all()

@@ -1,0 +1,282 @@
+"""The loop: what it promises, on the straight line."""
+
+import ast
+import inspect
+import logging
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+import gaze.trainer
+from gaze.callbacks.callback import Callback
+from gaze.callbacks.checkpoint import Checkpoint
+from gaze.callbacks.early_stop import EarlyStop
+from gaze.callbacks.ema import EMA
+from gaze.callbacks.log import Log
+from gaze.callbacks.unfreeze import Unfreeze
+from gaze.guard import NonFiniteError
+from gaze.hardware import Hardware
+from gaze.losses.objective import Objective
+from gaze.optimizers import grouped
+from gaze.schedules import Constant, Step
+from gaze.signals import Interrupted
+from tests.stubs.line import Line, Net, Squared
+from tests.stubs.training import line_trainer
+
+
+def weights(trainer) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.model.state_dict().values()])
+
+
+class StopAt(Callback):
+    """Sends this process a signal after a step."""
+
+    def __init__(self, step, signum=signal.SIGTERM):
+        self.step, self.signum = step, signum
+
+    def step_end(self, trainer, terms):
+        if trainer.progress.step == self.step:
+            signal.raise_signal(self.signum)
+
+
+def everything(stop=None):
+    """Callbacks whose state an interruption could spoil."""
+    return {
+        "unfreeze": Unfreeze(first=1, hold_epochs=1, every_epochs=1),
+        "ema": EMA(decay=0.9),
+        "log": Log(every_steps=4),
+        "early_stop": EarlyStop(patience=50),
+        **({"stop": stop} if stop else {}),
+        "checkpoint": Checkpoint(every_steps=None, every_minutes=None),
+    }
+
+
+def test_it_learns(tmp_path):
+    trainer = line_trainer(tmp_path, epochs=30, model=Net(dropout=0.0))
+    before = trainer.validate()["mae"]
+    assert trainer.fit()["mae"] < before / 5
+
+
+@pytest.mark.parametrize("step", [1, 6, 9, 12, 23])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stop_at_any_step_changes_nothing_in_the_end(tmp_path, step, workers):
+    whole = line_trainer(tmp_path / "whole", everything())
+    whole.fit()
+    part = line_trainer(tmp_path / "part", everything(StopAt(step)), workers=workers)
+    with pytest.raises(Interrupted) as stopped:
+        part.fit()
+    assert stopped.value.exit_code == 143
+    assert part.progress.step == step
+    rest = line_trainer(tmp_path / "part", everything(), workers=workers)
+    rest.fit()
+    assert torch.equal(weights(rest), weights(whole))
+    assert rest.best == whole.best
+    figures = [
+        [{k: v for k, v in e.values.items() if "per_s" not in k} for e in t.run.journal.read()] for t in (rest, whole)
+    ]
+    assert figures[0] == figures[1]
+
+
+def test_accumulation_equals_the_larger_batch(tmp_path):
+    model = Net(dropout=0.0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.eval().requires_grad_(False)
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    ends = []
+    for batch_size, accumulate in ((8, 1), (4, 2), (2, 4)):
+        model.load_state_dict(start)
+        line_trainer(
+            tmp_path / str(accumulate), model=model, batch_size=batch_size, accumulate=accumulate, epochs=2
+        ).fit()
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]).clone())
+    assert torch.allclose(ends[0], ends[1], atol=1e-6)
+    assert torch.allclose(ends[0], ends[2], atol=1e-6)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = line_trainer(tmp_path)
+    best = first.fit()
+    again = line_trainer(tmp_path)
+    assert again.fit() == best
+    assert again.progress.step == first.progress.step
+
+
+def test_a_loss_that_is_not_finite_names_step_term_and_samples_and_spares_the_weights(tmp_path):
+    trainer = line_trainer(tmp_path, objective=Objective({"squared": Squared(break_at=7)}))
+    with pytest.raises(
+        NonFiniteError, match=r"step 7: loss = nan, squared = nan.*samples \[\d+, .*lower learning rate"
+    ):
+        trainer.fit()
+    clean = line_trainer(tmp_path / "clean", everything(StopAt(7)) | {})
+    clean.callbacks.pop("unfreeze"), clean.callbacks.pop("ema")
+    with pytest.raises(Interrupted):
+        clean.fit()
+    assert torch.equal(
+        torch.cat([p.detach().flatten() for p in trainer.model.parameters()]),
+        torch.cat([p.detach().flatten() for p in clean.model.parameters()]),
+    )
+
+
+def test_bad_steps_are_skipped_counted_and_bounded(tmp_path, caplog):
+    objective = Objective({"squared": Squared(break_at=7)})
+    with caplog.at_level(logging.WARNING):
+        trainer = line_trainer(tmp_path / "a", objective=objective, on_nonfinite="skip")
+        trainer.fit()
+    assert trainer.guard.skipped == 1
+    assert "update skipped (1 of at most 100)" in caplog.text
+    assert torch.isfinite(weights(trainer)).all()
+    with pytest.raises(NonFiniteError, match="1 bad steps, more than"):
+        line_trainer(tmp_path / "b", objective=objective, on_nonfinite="skip", max_skipped=0).fit()
+
+
+@pytest.mark.parametrize("amp_dtype", ["bfloat16", "float16"])
+def test_mixed_precision_learns_and_losses_stay_float32(tmp_path, amp_dtype):
+    seen = []
+
+    class Spy(Squared):
+        def forward(self, prediction, batch, progress):
+            seen.append(prediction.x.dtype)
+            return super().forward(prediction, batch, progress)
+
+    hardware = Hardware(device="cpu", amp_dtype=amp_dtype, workers=0)
+    trainer = line_trainer(tmp_path, hardware=hardware, amp=True, epochs=12, objective=Objective({"squared": Spy()}))
+    before = trainer.validate()["mae"]
+    assert trainer.fit()["mae"] < before
+    assert set(seen) == {torch.float32}
+    assert trainer.scaler.get_scale() == (1.0 if amp_dtype == "bfloat16" else pytest.approx(trainer.scaler.get_scale()))
+    assert (trainer.scaler.get_scale() > 1) == (amp_dtype == "float16")
+
+
+def test_a_small_clip_norm_bounds_the_update(tmp_path):
+    model = Net(dropout=0.0)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = grouped(model, lambda groups: torch.optim.SGD(groups, lr=1.0))
+    trainer = line_trainer(
+        tmp_path, model=model, optimizer=optimizer, clip_norm=1e-3, epochs=1, batch_size=48, schedule={"lr": Constant()}
+    )
+    trainer.fit()
+    moved = torch.cat([(p.detach() - b).flatten() for p, b in zip(model.parameters(), before, strict=True)]).norm()
+    assert moved == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_schedules_multiply_the_base_of_every_group(tmp_path):
+    model = Net()
+    optimizer = grouped(model, lambda g: torch.optim.AdamW(g, lr=0.1, weight_decay=0.2), {"head.*": {"lr": 0.01}})
+    half = Step(epochs=[1], values=[1.0, 0.5])
+    trainer = line_trainer(
+        tmp_path, model=model, optimizer=optimizer, schedule={"lr": half, "weight_decay": half}, epochs=2
+    )
+    trainer.fit()
+    assert sorted((g["lr"], g["weight_decay"]) for g in optimizer.param_groups) == [(0.005, 0.1), (0.05, 0.1)]
+
+
+def test_a_term_of_weight_zero_is_not_computed_and_may_switch_on_later(tmp_path):
+    calls = []
+
+    class Late(Squared):
+        def forward(self, prediction, batch, progress):
+            calls.append(progress.epoch)
+            return super().forward(prediction, batch, progress)
+
+    late = Late(weight=Step(epochs=[2], values=[0.0, 1.0]))
+    trainer = line_trainer(tmp_path, objective=Objective({"squared": Squared(), "late": late}), epochs=3)
+    trainer.fit()
+    assert min(c for c in calls if c < 3) == 2
+    assert sum("train/late" in e.values for e in trainer.run.journal.read()) == 2
+
+
+def test_the_average_is_what_is_validated_and_called_best(tmp_path):
+    trainer = line_trainer(tmp_path, {"ema": EMA(decay=0.95), "checkpoint": Checkpoint()}, epochs=3)
+    trainer.fit()
+    average = trainer.eval_model
+    assert average is not trainer.model
+    first = next(iter(average.parameters()))
+    assert not torch.equal(first, next(iter(trainer.model.parameters())))
+    fresh = Net()
+    trainer.run.best.load(fresh)
+    assert torch.equal(next(iter(fresh.parameters())), first)
+
+
+def test_early_stop_waits_its_patience(tmp_path):
+    callbacks = {"early_stop": EarlyStop(patience=2), "checkpoint": Checkpoint()}
+    trainer = line_trainer(tmp_path, callbacks, epochs=30, lr=0.0)
+    trainer.fit()
+    assert trainer.epoch == 3  # the first is the best, two more do not improve on it
+    again = line_trainer(tmp_path, {"early_stop": EarlyStop(patience=2), "checkpoint": Checkpoint()}, epochs=30, lr=0.0)
+    again.fit()
+    assert again.epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"monitor": "min_l3"}, r"trainer\.monitor is 'min_l3'.*there are loss, squared, mae, seen"),
+        ({"mode": "min"}, "expected minimize or maximize"),
+        ({"on_nonfinite": "ignore"}, "expected raise or skip"),
+        ({"batch_size": 49}, "lower trainer.batch_size"),
+        ({"callbacks": {"checkpoint": Checkpoint(), "log": Log()}}, "must be the last"),
+        (
+            {"callbacks": {"unfreeze": Unfreeze(module="bakbone")}},
+            r"no such module with blocks\(\); its modules: backbone, head",
+        ),
+    ],
+)
+def test_mistakes_are_found_before_the_first_step(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        line_trainer(tmp_path, **changes).fit()
+    assert not (tmp_path / "last").exists()
+
+
+def test_nothing_to_train_is_said(tmp_path):
+    with pytest.raises(ValueError, match="every parameter of the model is frozen"):
+        line_trainer(tmp_path, model=Net().requires_grad_(False)).fit()
+
+
+def test_maximize_keeps_the_largest(tmp_path):
+    trainer = line_trainer(tmp_path, mode="maximize", epochs=6)
+    best = trainer.fit()["mae"]
+    assert best == max(e.values["val/mae"] for e in trainer.run.journal.read() if "val/mae" in e.values)
+
+
+def test_a_failed_save_does_not_end_training_but_a_failed_last_one_is_reported(tmp_path, monkeypatch, caplog):
+    from gaze import checkpoints
+    from gaze.checkpoints import CheckpointError
+
+    real, failing = checkpoints.save_file, {"now": True}
+
+    def save(*args, **kwargs):
+        if failing["now"]:
+            raise OSError(28, "No space left on device")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoints, "save_file", save)
+
+    class Heal(Callback):
+        def step_end(self, trainer, terms):
+            failing["now"] = trainer.progress.step < 9
+
+    trainer = line_trainer(tmp_path / "healed", {"heal": Heal(), "checkpoint": Checkpoint(every_steps=1)})
+    trainer.fit()
+    assert "training goes on" in caplog.text
+    assert trainer.run.last.steps()[-1] == trainer.progress.step
+    failing["now"] = True
+    with pytest.raises(CheckpointError, match="No space left"):
+        line_trainer(tmp_path / "never", {"checkpoint": Checkpoint()}).fit()
+
+
+def test_the_trainer_stays_small_and_knows_no_task():
+    source = Path(gaze.trainer.__file__).read_text()
+    imported = {n.module or "" for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)}
+    imported |= {a.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import) for a in n.names}
+    assert not [m for m in imported if m.split(".")[0] in ("hydra", "omegaconf", "mlflow")]
+    assert not [m for m in imported if m.startswith(("gaze.models", "gaze.heads", "gaze.backbones", "gaze.geometry"))]
+    trainer = gaze.trainer.Trainer
+    loop = [trainer.fit, trainer.train_epoch, trainer.train_step, trainer.validate]
+    assert sum(len(inspect.getsource(inspect.unwrap(f)).splitlines()) for f in loop) < 95
+
+
+def test_line_is_split_in_disjoint_positions():
+    assert not set(map(tuple, Line("train").x.tolist())) & set(map(tuple, Line("val").x.tolist()))

@@ -1,0 +1,63 @@
+"""Shows where people look:  python tools/predict.py run=outputs/... source=photo.jpg --heads 0.1,0.2,0.3,0.4"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from gaze.explain import explained
+from gaze.trusted import TRUSTED
+
+TEXTS = ("run", "source", "heads", "out", "detector.model")
+OPTIONS = ("--source", "--heads", "--out")
+
+
+@hydra.main(config_path="pkg://gaze.conf", config_name="predict", execution_whitelist=[*TRUSTED, "hydra.*"])
+@explained
+def main(cfg: DictConfig) -> None:
+    """Find the heads, load the run's model, and predict on images or on a video."""
+    from gaze.inference.heads import choose_heads
+    from gaze.inference.images import predict_images
+    from gaze.inference.predictor import ScenePredictor
+    from gaze.inference.video import is_video, predict_video
+    from gaze.runs import build, load_config, load_model
+
+    source = Path(cfg.source)
+    name = source.resolve().name if source.is_dir() else source.stem
+    out = Path(cfg.out) if cfg.out is not None else Path("outputs", "predictions", name)
+    boxes = OmegaConf.to_container(cfg.heads) if OmegaConf.is_config(cfg.heads) else cfg.heads
+    heads = choose_heads(boxes, lambda: build(cfg.detector))
+    image_size = OmegaConf.select(load_config(cfg.run), "dataset.image_size")
+    predictor = ScenePredictor(load_model(cfg.run), image_size, build(cfg.hardware), cfg.amp)
+    about = {"run": str(cfg.run), "source": str(source)}
+    if is_video(source):
+        results = predict_video(predictor, heads, source, out, about, cfg.every, cfg.batch_size)
+    else:
+        results = predict_images(predictor, heads, source, out, about, cfg.batch_size)
+    print(results)
+
+
+def in_hydras_words(arguments: Sequence[str]) -> list[str]:
+    """`--heads X` becomes `heads=X`, and X is quoted: Hydra takes commas, blanks and brackets for its own."""
+    words: list[str] = []
+    given = iter(arguments)
+    for word in given:
+        if word in OPTIONS:
+            word = f"{word}={next(given, '')}"
+        if word.startswith(tuple(f"{option}=" for option in OPTIONS)):
+            word = word[2:]
+        key, _, value = word.partition("=")
+        if key in TEXTS and value and value != "null" and value[0] not in "'\"[":
+            value = value.replace("'", "\\'")
+            word = f"{key}='{value}'"
+        words.append(word)
+    return words
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = in_hydras_words(sys.argv[1:])
+    main()
