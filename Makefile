@@ -36,7 +36,9 @@ lint: $(READY)
 	$(BIN)/mypy
 
 mlflow: $(READY)
-	$(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+	@echo "All runs: http://127.0.0.1:5000/#/experiments?workflowType=machine_learning   (Ctrl-C ends the server)"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db \
+		--artifacts-destination $(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

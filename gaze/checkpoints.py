@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import platform
 import shutil
 import zlib
@@ -98,8 +99,7 @@ class Checkpoints:
         if path is None:
             return None
         load_weights(model, path / WEIGHTS)
-        state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-        return state
+        return read_state(path / STATE)
 
     def newest(self) -> Path | None:
         """The newest intact checkpoint, None if there are none at all; says which damaged ones it stepped over."""
@@ -164,6 +164,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         raise CheckpointError(f"cannot read weights from {path}: {error}") from error
     return tensors | {name: tensors[target] for name, target in aliases.items()}
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights; no code in the file is run.
+
+    Raises:
+        CheckpointError: the file holds more than data.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, and is not trusted: {error}"
+        ) from error
+    return state
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hydra.errors import HydraException
+from omegaconf.errors import MissingMandatoryValue
 
 from gaze.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
-EXPLAINED = (UserError, ValueError, OSError, HydraException)
+EXPLAINED = (UserError, ValueError, OSError, HydraException, MissingMandatoryValue)
 
 
 def explained(entry: Callable[..., R]) -> Callable[..., R]:

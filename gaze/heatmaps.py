@@ -148,7 +148,7 @@ def head_masks(head_bbox: Float[Tensor, "n 4"], size: tuple[int, int], mode: str
     return (y[:, :, None] & x[:, None, :]).to(head_bbox.dtype)
 
 
-def _covering_span(low: Float[Tensor, "n"], high: Float[Tensor, "n"], cells: int) -> tuple[Tensor, "Tensor"]:
+def _covering_span(low: Float[Tensor, "n"], high: Float[Tensor, "n"], cells: int) -> tuple[Tensor, Tensor]:
     low, high = low.clamp(0, 1), high.clamp(0, 1)
     first, end = (low * cells).round(), (high * cells).round()
     middle = ((low + high) / 2 * cells).floor().clamp(max=cells - 1)
@@ -156,7 +156,7 @@ def _covering_span(low: Float[Tensor, "n"], high: Float[Tensor, "n"], cells: int
     return torch.where(empty, middle, first), torch.where(empty, middle + 1, end)
 
 
-def _slice_span(low: Float[Tensor, "n"], high: Float[Tensor, "n"], cells: int) -> tuple[Tensor, "Tensor"]:
+def _slice_span(low: Float[Tensor, "n"], high: Float[Tensor, "n"], cells: int) -> tuple[Tensor, Tensor]:
     def wrap(edge: Tensor) -> Tensor:
         return torch.where(edge < 0, edge + cells, edge)
 

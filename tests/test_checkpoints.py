@@ -136,6 +136,6 @@ def test_a_pickle_is_never_executed(two, tmp_path):
     (two.path(2) / "manifest.json").unlink()
     checkpoints._write_manifest(two.path(2), 2)  # an attacker can compute checksums, too
     assert verify(two.path(2)) is None
-    with pytest.raises(Exception, match="[Ww]eights.only|Unsupported"):
+    with pytest.raises(CheckpointError, match="holds more than tensors"):
         two.load(Net())
     assert not (tmp_path / "exploded").exists()

@@ -15,13 +15,15 @@ from gaze.positions import sinusoid_2d
 
 
 class ConvViT(nn.Module):
-    """Convolutions of 3x3 and stride 2, then pre-norm transformer blocks over what is left.
+    """Stages of 3x3 convolutions that halve the size, then pre-norm transformer blocks over what is left.
 
     Early convolutions make a transformer train fast and from little data (Xiao et al., NeurIPS 2021).
     Positions are sines and cosines, so any image size that is a multiple of the stride works.
 
     Args:
-        stem: channels after each convolution; the stride of the whole is 2 to the power of their number.
+        stem: channels of each stage of convolutions; the stride of the whole is 2 to the power of their number.
+        refine: convolutions of stride 1 after the one of stride 2 in each stage. Where eyes are a few pixels large,
+            one makes the difference between seeing where they point and only finding what could be looked at.
         width: channels of the tokens, and of the features; a multiple of 4 and of `heads`.
         depth: transformer blocks.
         heads: of their attention.
@@ -31,8 +33,9 @@ class ConvViT(nn.Module):
     def __init__(
         self,
         stem: Sequence[int] = (24, 48, 96),
+        refine: int = 1,
         width: int = 96,
-        depth: int = 2,
+        depth: int = 1,
         heads: int = 4,
         mlp_ratio: float = 2.0,
     ) -> None:
@@ -46,7 +49,12 @@ class ConvViT(nn.Module):
         self.stride = 2 ** len(stem)
         self.normalize = Normalize()
         widths = [3, *stem]
-        self.stem = nn.Sequential(*[_halve(a, b) for a, b in pairwise(widths)])
+        self.stem = nn.Sequential(
+            *[
+                nn.Sequential(_convolve(a, b, stride=2), *[_convolve(b, b, stride=1) for _ in range(refine)])
+                for a, b in pairwise(widths)
+            ]
+        )
         self.project = nn.Conv2d(stem[-1], width, 1)
         self.layers = nn.ModuleList(Block(width, heads, mlp_ratio, qkv_bias=True) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
@@ -76,7 +84,9 @@ class ConvViT(nn.Module):
         return groups
 
 
-def _halve(inputs: int, outputs: int) -> nn.Sequential:
+def _convolve(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )

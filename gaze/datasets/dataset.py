@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
@@ -14,7 +16,12 @@ class Dataset(TorchDataset):
     `sample(i, None)` is sample i as it is evaluated. `sample(i, generator)` is one augmented view
     of it, drawn from that generator alone, so that (seed, epoch, index) decides it and the number of
     loader workers does not.
+
+    Attributes:
+        faults: what was left out because it could not be used; listed in the run directory.
     """
+
+    faults: Sequence[object] = ()
 
     def __len__(self) -> int:
         raise NotImplementedError

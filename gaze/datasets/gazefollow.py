@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from gaze.datasets.annotations import Rows, pack
 from gaze.datasets.dataset import Dataset
@@ -126,6 +128,10 @@ class GazeFollow(Dataset):
             targets=SceneTargets(scene.points, self.labels.inout[start:stop].clone(), size.expand(heads, 2).clone()),
             index=torch.tensor(index),
         )
+
+    def picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        """Picture `index` at its own size, for people to look at."""
+        return self._native(index).image
 
     def _scene(self, index: int, substitute: bool) -> tuple[Scene, int]:
         """Picture `index` as it is in its file, or the next one that can be read; and which one it is."""

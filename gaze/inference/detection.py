@@ -46,9 +46,7 @@ class FaceDetector:
         try:
             self.detector: Any = cv2.FaceDetectorYN.create(model, "", (SIDE, SIDE), score, OVERLAP)
         except cv2.error as error:
-            raise UserError(
-                f"OpenCV can't read the detector {model} ({error}); download it again from {WHERE}"
-            ) from error
+            raise UserError(f"OpenCV can't read the detector {model}; download it again from {WHERE}") from error
 
     def __call__(self, name: str, picture: UInt8[Tensor, "3 H W"], frame: int = 0) -> Float[Tensor, "n 4"]:
         height, width = picture.shape[-2:]
@@ -63,8 +61,8 @@ class FaceDetector:
         return heads_of(corner_and_size / (torch.tensor([width, height] * 2) * scale))
 
 
-def heads_of(faces: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-    """Head boxes (x0, y0, x1, y1), within the picture and left to right, of faces (x, y, width, height)."""
+def heads_of(faces: Float[Tensor, "n 4"]) -> Float[Tensor, "m 4"]:
+    """Head boxes (x0, y0, x1, y1), within the picture and left to right, of n faces (x, y, width, height)."""
     x, y, width, height = faces.unbind(1)
     heads = torch.stack(
         [x - BESIDE * width, y - ABOVE * height, x + (1 + BESIDE) * width, y + (1 + BELOW) * height], dim=1

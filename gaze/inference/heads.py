@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -25,6 +25,7 @@ class HeadsError(UserError, ValueError):
     """Head boxes that cannot be used: which, why, and what to do."""
 
 
+@runtime_checkable
 class HeadSource(Protocol):
     """Finds the heads in a picture."""
 

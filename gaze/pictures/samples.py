@@ -80,7 +80,8 @@ def miss(prediction: ScenePrediction, targets: SceneTargets) -> Float[Tensor, "n
 
 def spread(samples: int, count: int) -> list[int]:
     """`count` of the indices below `samples`, evenly spaced: always the same, from everywhere in the split."""
-    return sorted({round(i * (samples - 1) / max(count - 1, 1)) for i in range(min(count, samples))})
+    count = min(count, samples)
+    return [round(i * (samples - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def _picture(

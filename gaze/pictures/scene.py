@@ -54,19 +54,20 @@ def draw_scene(
         if heatmap is not None and opacity > 0:
             canvas.tint(opacity * _glow(heatmap[i], canvas.height, canvas.width), colour_of(i))
     heads = [pen.box(head_bbox[i]) for i in range(len(head_bbox))]
+    outside = [inout is not None and float(inout[i]) < 0.5 for i in range(len(heads))]
     for i, head in enumerate(heads):
-        if points is not None:
-            pen.gaze(head, pen.point(points[i]), colour_of(i), dashed=inout is not None and float(inout[i]) < 0.5)
+        if head is not None and points is not None:
+            pen.line(head, pen.point(points[i]), colour_of(i), outside[i])
     for i, head in enumerate(heads):
         if head is not None:
             pen.head(head, colour_of(i))
+        pen.label(head, _label(i, len(heads), inout), colour_of(i))
+    for i in range(len(heads)):  # last, so that nothing hides what the picture is about
         for true in [] if true_points is None else true_points[i]:
             if true.isfinite().all():
                 pen.target(pen.point(true), colour_of(i))
-    for i, head in enumerate(heads):
-        text = _label(i, len(heads), inout)
-        if text:
-            pen.label(head, text, colour_of(i))
+        if points is not None:
+            pen.dot(pen.point(points[i]), colour_of(i), outside[i])
     return canvas.pixels
 
 
@@ -100,19 +101,22 @@ class _Pen:
         self.canvas.frame(box, 2 * self.width, self.shadow, BLACK, SHADOW)
         self.canvas.frame(box, 2 * self.width, self.width, colour)
 
-    def gaze(self, head: Box | None, end: Point, colour: Colour, dashed: bool) -> None:
-        start = None if head is None else _leaving(head, end, self.width)
-        if start is not None:
-            strokes = dashes(start, end, 5 * self.width) if dashed else [(start, end)]
-            for a, b in strokes:
-                self.canvas.line(a, b, self.shadow, BLACK, SHADOW)
-            for a, b in strokes:
-                self.canvas.line(a, b, self.width, colour)
-        self.canvas.disc(end, self.radius + 0.9 * self.width, BLACK, SHADOW)
-        self.canvas.disc(end, self.radius + 0.5 * self.width, WHITE)
-        self.canvas.disc(end, self.radius, colour)
-        if dashed:
-            self.canvas.disc(end, 0.55 * self.radius, WHITE)
+    def line(self, head: Box, end: Point, colour: Colour, dashed: bool) -> None:
+        start = _leaving(head, end, self.width)
+        if start is None:
+            return
+        strokes = dashes(start, end, 5 * self.width) if dashed else [(start, end)]
+        for a, b in strokes:
+            self.canvas.line(a, b, self.shadow, BLACK, SHADOW)
+        for a, b in strokes:
+            self.canvas.line(a, b, self.width, colour)
+
+    def dot(self, centre: Point, colour: Colour, hollow: bool) -> None:
+        self.canvas.disc(centre, self.radius + 0.9 * self.width, BLACK, SHADOW)
+        self.canvas.disc(centre, self.radius + 0.5 * self.width, WHITE)
+        self.canvas.disc(centre, self.radius, colour)
+        if hollow:
+            self.canvas.disc(centre, 0.55 * self.radius, WHITE)
 
     def target(self, centre: Point, colour: Colour) -> None:
         radius = 1.9 * self.radius
@@ -121,6 +125,8 @@ class _Pen:
         self.canvas.ring(centre, radius, 1.1 * self.width, colour)
 
     def label(self, head: Box | None, text: str, colour: Colour) -> None:
+        if not text:
+            return
         width, height = text_size(text, self.text)
         wide, high = width + 0.8 * self.text, height + 0.15 * self.text
         x0, y0, _, y1 = head or (0.0, 0.0, 0.0, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from torch import Tensor
 
 from gaze.geometry import vector_to_pitch_yaw
@@ -82,8 +82,7 @@ def _cost(
     yaw = vector_to_pitch_yaw(toward)[..., 1].abs()
     seen = between(difficulty, 1.9, 4.0)  # rad: beyond a right angle the face turns away from the camera
     cost = draws.uniform(0, 1, *apart.shape[1:])
-    cost = cost + UNFIT * ~present[:, None] + 4 * (apart < 1.9).to(cost) + 2 * (yaw > seen).to(cost)
-    return cost
+    return cost + UNFIT * ~present[:, None] + 4 * (apart < 1.9).to(cost) + 2 * (yaw > seen).to(cost)
 
 
 def _exit(draws: Draws, camera: Camera, room: Room, crowd: Crowd, objects: Things) -> Float64[Tensor, "b n 3"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 GAP = 1.3  # how far apart two discs should be, in sums of their radii
@@ -23,9 +23,9 @@ class Discs:
     line: Float64[Tensor, "b c"]  # a stand goes down from it (1), a thread up (-1), or neither (0)
     present: Bool[Tensor, "b c"]
 
-    def one(self, choice: Float64[Tensor, "b"]) -> Discs:
+    def one(self, choice: Int64[Tensor, "b"]) -> Discs:
         """The chosen candidate of each scene."""
-        at = choice.to(torch.int64)[:, None]
+        at = choice[:, None]
         return Discs(*(value.gather(1, at) for value in vars(self).values()))
 
     def beside(self, other: Discs) -> Discs:

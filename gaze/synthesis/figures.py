@@ -71,10 +71,12 @@ def figures(scenes: Scenes) -> list[Primitive]:
     ]
 
 
-def eyeballs(bodies_head: Tensor, rotation: Tensor, radius: Tensor) -> Float64[Tensor, "m 2 3"]:
+def eyeballs(
+    head: Float64[Tensor, "m 3"], rotation: Float64[Tensor, "m 3 3"], radius: Float64[Tensor, "m"]
+) -> Float64[Tensor, "m 2 3"]:
     """The centres of both eyes of each head."""
     offset = torch.tensor(EYE_CENTERS, dtype=torch.float64) * radius[:, None, None]
-    return moved(bodies_head[:, None], rotation[:, None], offset)
+    return moved(head[:, None], rotation[:, None], offset)
 
 
 def _shape(scenes: Scenes, bodies: Bodies, layer: int | Tensor, repeat: int = 1) -> dict[str, Any]:

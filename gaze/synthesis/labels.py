@@ -17,7 +17,7 @@ BODY_HALF_WIDTH = 1.1  # head radii: arms included
 class Label(NamedTuple):
     """One person. Boxes are (x0, y0, x1, y1); px are those of the picture, the rest are fractions of it."""
 
-    index: int  # of the scene
+    scene: int  # its index in the split
     person: int
     head_bbox_px: tuple[float, float, float, float]  # inside the picture
     body_bbox: tuple[float, float, float, float]  # inside the picture
@@ -45,7 +45,7 @@ def labels(scenes: Scenes, indices: list[int]) -> list[Label]:
         kind, which = int(people.target_kind[b, n]), int(people.target_index[b, n])
         rows.append(
             Label(
-                index=indices[b],
+                scene=indices[b],
                 person=n,
                 head_bbox_px=tuple(heads[b, n].tolist()),
                 body_bbox=tuple(bodies[b][n]),

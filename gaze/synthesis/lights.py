@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from gaze.synthesis.scenes import Room
@@ -23,10 +23,10 @@ def light_of(room: Room, scene: Int64[Tensor, "m"]) -> Light:
     return Light(room.light[scene], room.ambient[scene])
 
 
-def brightness(cosine: Float32[Tensor, "*m"], ambient: Float32[Tensor, "*m"]) -> Float32[Tensor, "*m"]:
+def brightness(cosine: Float[Tensor, "*#m"], ambient: Float[Tensor, "*#m"]) -> Float[Tensor, "*m"]:
     """How bright a surface is whose normal has this cosine with the light.
 
     Wrapped Lambert, squared: soft across the terminator, so that round things look round from every side.
     """
-    half = (cosine + 1.0).clamp(0.0, 2.0)
-    return ambient + ((1.12 - ambient) * 0.25) * (half * half)
+    half = cosine + 1.0
+    return (half * half).mul_((1.12 - ambient) * 0.25).add_(ambient)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from gaze.synthesis import palette
@@ -173,5 +173,5 @@ def _settle(candidates: Discs, taken: Discs | None, cost: Tensor | float = 0.0) 
     """What is taken, with the least crowded candidate; the first one where none has an advantage."""
     rank = 1e-6 * torch.arange(candidates.column.shape[1], dtype=torch.float64)
     if taken is None:
-        return replace(candidates).one((rank + cost).expand_as(candidates.column).argmin(1))
+        return candidates.one((rank + cost).expand_as(candidates.column).argmin(1))
     return taken.beside(candidates.one((crowding(candidates, taken) + cost + rank).argmin(1)))

@@ -37,7 +37,7 @@ def unit(vectors: Float64[Tensor, "*n 3"]) -> Float64[Tensor, "*n 3"]:
 
 
 def moved(
-    start: Float64[Tensor, "*n 3"], rotation: Float64[Tensor, "*n 3 3"], offset: Float64[Tensor, "*#n 3"]
+    start: Float64[Tensor, "*#n 3"], rotation: Float64[Tensor, "*#n 3 3"], offset: Float64[Tensor, "*#n 3"]
 ) -> Float64[Tensor, "*n 3"]:
     """The points at `offset`, given in a rotated frame, from `start`."""
     return start + (rotation @ offset[..., None])[..., 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float32, Float64, Int64
@@ -37,7 +37,7 @@ class Primitive:
 
     def take(self: P, index: Int64[Tensor, "j"]) -> P:
         """The shapes with these numbers."""
-        new = {}
+        new: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, Primitive):
@@ -54,7 +54,7 @@ class Primitive:
 
     def beside(self: P, others: Sequence[P]) -> P:
         """These shapes and then the others, all of one signature."""
-        new = {}
+        new: dict[str, Any] = {}
         for f in fields(self):
             values = [getattr(shape, f.name) for shape in (self, *others)]
             if isinstance(values[0], Primitive):

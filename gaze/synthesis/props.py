@@ -14,7 +14,7 @@ from gaze.synthesis.ellipsoids import ellipsoids
 from gaze.synthesis.frustums import frustums
 from gaze.synthesis.lights import light_of
 from gaze.synthesis.placement import HALF_HEIGHTS
-from gaze.synthesis.poses import rotation, upright
+from gaze.synthesis.poses import rotation
 from gaze.synthesis.primitives import Primitive
 from gaze.synthesis.scenes import BALL, BOX, CONE, CYLINDER, ON_STAND, ON_THREAD, Room, Scenes, Things
 from gaze.synthesis.shadows import shadows

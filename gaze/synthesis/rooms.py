@@ -53,7 +53,7 @@ def furnish(
 def paint_room(camera: Camera, room: Room, scene: int) -> Float32[Tensor, "3 H W"]:
     """One of the rooms, empty, 0 to 255."""
     picture = torch.empty(3, camera.height, camera.width)
-    x = torch.arange(camera.width) + 0.5 - camera.center
+    x = torch.arange(camera.width, dtype=torch.float64) + 0.5 - camera.center
     y = torch.arange(camera.height, dtype=torch.float64) + 0.5 - camera.horizon[scene]
     edge = float(camera.focal * room.floor[scene] / room.wall[scene])  # where wall meets floor, px below the horizon
     first = int((y < edge - 0.5).sum())  # row of the first pixel that is floor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -65,7 +66,6 @@ class SceneWorld:
                 f"outside is {outside} and at_people is {at_people}; expected shares of 0 or more that add up to at most 1"
             )
         self.shares = Shares(outside, at_people)
-        self._grain = _grain(self.height, self.width)
 
     def parameters(self) -> dict[str, object]:
         """Everything that decides the scenes, with defaults filled in; for the record."""
@@ -116,8 +116,9 @@ class SceneWorld:
         scenes = self.scenes(seed, split, indices)
         images = torch.empty(len(indices), 3, self.height, self.width, dtype=torch.uint8)
         exposures = self._exposures(self._draws(seed, f"{split}/grain", indices))
+        grain = _grain(self.height, self.width)
         for image, picture, (gain, sigma, x, y) in zip(images, self.paint(scenes), exposures, strict=True):
-            noise = self._grain[y : y + self.height, x : x + self.width]
+            noise = grain[y : y + self.height, x : x + self.width]
             image.copy_(picture.mul_(gain).add_(noise * sigma + 0.5).clamp_(0, 255))
         return images, labels(scenes, list(indices))
 
@@ -146,6 +147,7 @@ def _looks(draws: Draws, count: int, difficulty: float) -> Looks:
     )
 
 
+@lru_cache(maxsize=2)
 def _grain(height: int, width: int) -> Float32[Tensor, "h w"]:
     """Noise of unit deviation, about normal: the sum of three uniform numbers."""
     shape = (height + GRAIN_MARGIN, width + GRAIN_MARGIN)

@@ -26,15 +26,15 @@ HEAD_REACH = 1.2  # a ball of this radius holds skull, hair, nose and ears
 
 @dataclass(frozen=True)
 class Looks:
-    """How each person looks."""
+    """How each person looks; rows of people, with or without a scene axis."""
 
-    skin: Float64[Tensor, "b n 3"]
-    hair: Float64[Tensor, "b n 3"]
-    cloth: Float64[Tensor, "b n 3"]
-    trousers: Float64[Tensor, "b n 3"]
-    iris: Float64[Tensor, "b n 3"]
-    hair_style: Int64[Tensor, "b n"]  # 0 short, 1 long, 2 bun, 3 bald
-    eye_radius: Float64[Tensor, "b n"]  # of an eyeball, in head radii of that person
+    skin: Float64[Tensor, "*n 3"]
+    hair: Float64[Tensor, "*n 3"]
+    cloth: Float64[Tensor, "*n 3"]
+    trousers: Float64[Tensor, "*n 3"]
+    iris: Float64[Tensor, "*n 3"]
+    hair_style: Int64[Tensor, "*n"]  # 0 short, 1 long, 2 bun, 3 bald
+    eye_radius: Float64[Tensor, "*n"]  # of an eyeball, in head radii of that person
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,185 @@
+"""Writes a world of scenes as a folder in GazeFollow's layout.
+
+Images and one annotation file per split, in the comma-separated format of GazeFollow-extended (Chong et al.
+2020): train and val with the inout column, test without it and with in-frame gazes only, one line for
+each annotator. GazeFollow itself has no validation split.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
+
+import torch
+from PIL import Image
+
+from gaze.errors import UserError
+from gaze.synthesis.annotations import annotation_lines
+from gaze.synthesis.labels import Label
+from gaze.synthesis.manifest import Manifest, already_there, describe
+from gaze.synthesis.scene_world import SceneWorld
+
+SPLITS = ("train", "val", "test")
+PER_FOLDER = 1000  # images
+QUALITY = 90  # of the JPEGs
+BATCH_PIXELS = 32 * 448 * 448  # of the pictures that one worker draws at once: about 300 MB
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one worker draws and writes at a time."""
+
+    world: SceneWorld
+    folder: Path
+    seed: int
+    split: str
+    indices: range
+
+
+def write_gazefollow(
+    world: SceneWorld,
+    root: str | Path,
+    counts: Mapping[str, int],
+    seed: int = 0,
+    workers: int = 0,
+    annotators: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> bool:
+    """Write the data set; False if `root` already holds exactly this one, and nothing was done.
+
+    The folder appears under its name when it is complete: everything is written into `<root>.tmp`, which
+    is renamed at the end. The number of workers changes no byte.
+
+    Args:
+        world: what to draw.
+        root: the folder to make.
+        counts: images of each split, "train", "val" and "test".
+        seed: decides all pictures, together with split and number.
+        workers: processes; 0 works in this one.
+        annotators: lines for each head of the test split. The first points at the exact place, the others
+            anywhere on what is looked at.
+        overwrite: replace a folder that this function wrote before.
+        progress: called with (images written, images in all).
+
+    Raises:
+        ValueError: a count is not sensible.
+        UserError: the folder exists and holds something else, or can't be written.
+    """
+    _check(counts, seed, workers, annotators)
+    root = Path(root)
+    manifest = Manifest(world.name, world.parameters(), seed, dict(counts), annotators)
+    if already_there(root, manifest, overwrite):
+        return False
+    with _replacing(root) as folder:
+        _write_splits(world, folder, counts, seed, workers, annotators, progress or (lambda done, total: None))
+        (folder / "world.json").write_text(manifest.text())
+        (folder / "README.txt").write_text(describe(manifest))
+    return True
+
+
+def image_path(split: str, index: int) -> str:
+    """Where an image lies, relative to the root."""
+    return f"{split}/{index // PER_FOLDER:05d}/{index:08d}.jpg"
+
+
+def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) -> None:
+    unknown = sorted(set(counts) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"counts names {', '.join(unknown)}; expected only {', '.join(SPLITS)}")
+    for split, count in counts.items():
+        if not isinstance(count, int) or count < 0:
+            raise ValueError(f"{split} is {count!r}; expected a number of images, 0 or more")
+    if not isinstance(seed, int):
+        raise ValueError(f"seed is {seed!r}; expected a whole number")
+    if sum(counts.values()) == 0:
+        raise ValueError("train, val and test are all 0; expected at least one image")
+    if not isinstance(workers, int) or workers < 0:
+        raise ValueError(f"workers is {workers!r}; expected a number of processes, 0 or more")
+    if not isinstance(annotators, int) or annotators < 1:
+        raise ValueError(f"annotators is {annotators!r}; expected 1 or more lines for each head of the test split")
+
+
+@contextmanager
+def _replacing(root: Path) -> Iterator[Path]:
+    """A new folder beside `root` that takes its place in the end, or vanishes if anything goes wrong."""
+    folder, old = root.with_name(root.name + ".tmp"), root.with_name(root.name + ".old")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"{root} can't be written: {error.strerror or error}; choose another folder with out="
+        ) from error
+    try:
+        yield folder
+        if root.exists():
+            root.rename(old)
+        folder.rename(root)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_splits(
+    world: SceneWorld,
+    folder: Path,
+    counts: Mapping[str, int],
+    seed: int,
+    workers: int,
+    annotators: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    step = max(1, min(64, BATCH_PIXELS // (world.height * world.width)))
+    pieces = [
+        Piece(world, folder, seed, split, range(start, min(start + step, count)))
+        for split, count in counts.items()
+        for start in range(0, count, step)
+    ]
+    done = 0
+    rows: dict[str, list[Label]] = {split: [] for split in counts}
+    progress(0, sum(counts.values()))
+    with _mapping(workers) as each:
+        for piece, labels in zip(pieces, each(_write_piece, pieces), strict=True):
+            rows[piece.split].extend(labels)
+            done += len(piece.indices)
+            progress(done, sum(counts.values()))
+    for split, labels in rows.items():
+        lines = annotation_lines(world, split, seed, labels, image_path, annotators)
+        (folder / f"{split}_annotations_release.txt").write_text("".join(lines))
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable]:
+    """`map`, or one that spreads over processes and stops them when its user fails."""
+    if workers == 0:
+        yield map
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    torch.set_num_threads(1)  # the processes share the cores already
+    signal(SIGINT, SIG_IGN)  # the parent stops them
+
+
+def _write_piece(piece: Piece) -> Sequence[Label]:
+    """Draw and write the images; returns their labels."""
+    images, labels = piece.world.render(piece.seed, piece.split, piece.indices)
+    for index, image in zip(piece.indices, images, strict=True):
+        path = piece.folder / image_path(piece.split, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Pillow even where something faster is installed: the bytes shall not depend on that.
+        Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(path, quality=QUALITY)
+    return labels

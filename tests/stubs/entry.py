@@ -1,0 +1,33 @@
+"""The entry as a user meets it, at a size at which a run takes a second."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SMALL_BACKBONE = (
+    "backbone=conv_vit",
+    "backbone.stem=[4,4,8]",
+    "backbone.width=8",
+    "backbone.depth=1",
+    "backbone.heads=1",
+)
+SMALL_HEAD = ("head.width=8", "head.heads=1", "head.layers=1")
+SMALL_RUN = ("trainer.batch_size=4", "trainer.epochs=1", "logger=none", "hardware=cpu", "hardware.workers=0")
+TOY = ("model=gazelle_small", "dataset.root=data", *SMALL_BACKBONE, *SMALL_HEAD, *SMALL_RUN)
+TREE = Path(__file__).parents[2]
+
+
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A process of its own that trains in `directory`, in a group of its own as a shell would make it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gaze.train", *arguments],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(TREE), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )

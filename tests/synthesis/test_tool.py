@@ -1,0 +1,27 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import gaze
+
+TOOL = Path(gaze.__file__).parents[1] / "tools" / "synthesize.py"
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, str(TOOL), "train=3", "val=1", "test=1", "size=48", "workers=0", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_it_writes_once_and_leaves_only_the_data_set(tmp_path):
+    first, second = run("out=scenes", cwd=tmp_path), run("out=scenes", cwd=tmp_path)
+    assert "scenes: written" in first.stdout, first.stderr
+    assert "nothing to do" in second.stdout, second.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["scenes"]
+
+
+def test_a_bad_value_is_one_sentence(tmp_path):
+    result = run("out=scenes", "difficulty=2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "difficulty is 2" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,64 @@
+"""The command itself: its words, an end-to-end call, and how a mistake ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL import Image
+
+import gaze
+from tests.inference.runs import write_run
+
+TOOL = Path(gaze.__file__).parents[1] / "tools" / "predict.py"
+in_hydras_words = run_path(str(TOOL))["in_hydras_words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "value"),
+    [
+        (["--heads", "0.1,0.2,0.3,0.4"], "heads", "0.1,0.2,0.3,0.4"),
+        (["--heads=0.1,0.2,0.3,0.4"], "heads", "0.1,0.2,0.3,0.4"),
+        (["heads=0.1,0.2,0.3,0.4;5,6,7,8"], "heads", "0.1,0.2,0.3,0.4;5,6,7,8"),
+        (['heads="0.1,0.2,0.3,0.4"'], "heads", "0.1,0.2,0.3,0.4"),
+        (["heads=[[0.1,0.2,0.3,0.4]]"], "heads", [[0.1, 0.2, 0.3, 0.4]]),
+        (["heads=null"], "heads", None),
+        (["--source", "my photos (1)/it's = here.jpg"], "source", "my photos (1)/it's = here.jpg"),
+        (["out=a b"], "out", "a b"),
+        (["every=5"], "every", 5),
+    ],
+)
+def test_paths_and_boxes_need_no_second_quotes(arguments, key, value):
+    (word,) = in_hydras_words(arguments)
+    override = OverridesParser.create().parse_override(word)
+    assert override.key_or_group == key
+    assert override.value() == value
+    assert not override.is_sweep_override()
+
+
+def call(tmp_path, *arguments):
+    command = [sys.executable, str(TOOL), *arguments, "hardware=cpu"]
+    return subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_a_photograph_from_the_command_line(tmp_path):
+    write_run(tmp_path / "run")
+    Image.new("RGB", (60, 40), "grey").save(tmp_path / "a photo.jpg")
+    done = call(tmp_path, "run=run", "--source", "a photo.jpg", "--heads", "0.1,0.2,0.5,0.6", "out=found")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "found" / "results.json").read_text())["images"][0]["image"] == "a photo.jpg"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a photo.jpg", "found", "run"]
+
+
+def test_a_mistake_is_one_sentence(tmp_path):
+    failed = call(tmp_path, "run=nowhere", "source=a.jpg", "--heads", "0.1,0.2,0.5,0.6")
+    assert failed.returncode == 1
+    assert failed.stderr.strip().splitlines() == [
+        "error: nowhere holds no run: there is no config.yaml in it; give the directory of a training run"
+    ]
