@@ -192,7 +192,10 @@ def _replica(distributed: bool) -> tuple[int, int, int]:
 def _device(name: str, local_rank: int) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"hardware.device is {name!r}; expected auto, cpu, cuda or cuda:1") from error
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError(f"hardware.device is {name!r} but torch sees no CUDA device; use hardware=cpu")

@@ -21,8 +21,8 @@ def grouped(
     Args:
         model: what to train.
         optimizer: makes the optimizer from parameter groups; its own options are the defaults.
-        overrides: glob over parameter names -> options such as lr and weight_decay. All globs that match
-            a parameter apply, in their order, so a later one refines an earlier one.
+        overrides: glob over parameter names, or the name of a module -> options such as lr and weight_decay.
+            All that match a parameter apply, in their order, so a later one refines an earlier one.
 
     Raises:
         ValueError: a glob matches no parameter; the message lists the modules.
@@ -30,7 +30,7 @@ def grouped(
     overrides = overrides or {}
     names = [name for name, _ in model.named_parameters()]
     for pattern in overrides:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(_matches(name, pattern) for name in names):
             raise ValueError(
                 f"optimizer.overrides: {pattern!r} matches no parameter of the model. Modules: {', '.join(modules(model))}"
             )
@@ -38,7 +38,7 @@ def grouped(
     for name, parameter in model.named_parameters():
         options: dict[str, float] = {}
         for pattern, settings in overrides.items():
-            if fnmatchcase(name, pattern):
+            if _matches(name, pattern):
                 options.update(settings)
         groups.setdefault(tuple(sorted(options.items())), []).append(parameter)
     made = optimizer([{"params": parameters, **dict(options)} for options, parameters in groups.items()])
@@ -47,6 +47,10 @@ def grouped(
             if option in group:
                 group[f"base_{option}"] = group[option]
     return made
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
 def modules(model: nn.Module, depth: int = 2) -> list[str]:

@@ -107,6 +107,7 @@ class Run:
         Raises:
             ConfigError: an interrupted run would go on with another config; the differences are listed.
         """
+        allow = [allow] if isinstance(allow, str) else allow
         plain = plain_config(config)
         file = self.path / "config.yaml"
         if self.started and file.exists():
@@ -154,6 +155,19 @@ def build(node: Any) -> Any:
     return made
 
 
+def chosen(config: DictConfig, group: str) -> dict[str, Any]:
+    """The members of a list group by name, built; none if the list is empty.
+
+    A model file may hold settings for a member that the command line then leaves out. Without the
+    `_target_` from the member's own file they describe nothing.
+    """
+    nodes = config.get(group) or {}
+    idle = [f"{group}.{name}" for name, node in nodes.items() if "_target_" not in node]
+    if idle:
+        logger.info("not chosen, so what is set for them has no effect: %s", ", ".join(idle))
+    return {name: build(node) for name, node in nodes.items() if "_target_" in node}
+
+
 def check(config: DictConfig) -> None:
     """Find every mistake in a config that can be found without building it.
 
@@ -161,6 +175,8 @@ def check(config: DictConfig) -> None:
         ConfigError: lists them: unknown or missing arguments, values of the wrong type, untrusted targets.
     """
     found = list(dict.fromkeys(problems(plain_config(config))))
+    if isinstance(config.get("val_dataset"), str):
+        found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
     if found:
         raise ConfigError("\n".join(["the config cannot be built:", *(f"  {problem}" for problem in found)]))
 
@@ -199,7 +215,7 @@ def load_config(run: str | Path) -> DictConfig:
 
 
 def load_model(run: str | Path) -> nn.Module:
-    """The model of a run with its best weights, or its last if none were validated, in eval mode on the CPU.
+    """The model of a run with its best weights, or its last if none were validated: frozen, in eval mode, on the CPU.
 
     It is built from the run's own config; weights that its constructors would read are not read.
 
@@ -217,7 +233,7 @@ def load_model(run: str | Path) -> nn.Module:
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
     load_weights(model, path / "model.safetensors")
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
 def without_weights(node: Any) -> Any:

@@ -25,16 +25,6 @@ def value_at(number: float | Schedule, progress: Progress) -> float:
     return number(progress) if callable(number) else number
 
 
-class Constant:
-    """Always the same number."""
-
-    def __init__(self, value: float = 1.0) -> None:
-        self.value = value
-
-    def __call__(self, progress: Progress) -> float:
-        return self.value
-
-
 class Warmup:
     """Linear from near zero to 1 over the first epochs; multiplies the schedules that inherit it."""
 
@@ -53,6 +43,17 @@ class Warmup:
         start = self.warmup_epochs * progress.steps_per_epoch
         span = progress.steps - 1 - start
         return min(1.0, max(0.0, (progress.step - start) / span)) if span > 0 else 1.0
+
+
+class Constant(Warmup):
+    """Always the same number, after the warm-up."""
+
+    def __init__(self, value: float = 1.0, warmup_epochs: float = 0.0) -> None:
+        super().__init__(warmup_epochs)
+        self.value = value
+
+    def __call__(self, progress: Progress) -> float:
+        return self.factor(progress) * self.value
 
 
 class Cosine(Warmup):

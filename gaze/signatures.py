@@ -74,10 +74,17 @@ def _call_problems(node: Mapping[str, Any], path: str) -> Iterator[str]:
         return
     given = {key: value for key, value in node.items() if key not in RESERVED}
     yield from _name_problems(target, given, parameters, bool(node.get("_partial_")), path)
-    # Libraries annotate what their authors mean, not all that they take (a list for a tuple, say).
-    hints = _hints(target) if target.startswith("gaze.") else {}
+    hints, ours = _hints(target), target.startswith("gaze.")
     for key, value in given.items():
-        if key in hints and value != MISSING and _plain(value) and not is_bearable(value, hints[key], conf=TOWER):
+        # Libraries annotate what their authors mean, not all that they take (a list for a tuple, say).
+        strict = ours or isinstance(value, str)
+        if (
+            strict
+            and key in hints
+            and value != MISSING
+            and _plain(value)
+            and not is_bearable(value, hints[key], conf=TOWER)
+        ):
             yield f"{path}.{key}: {value!r} is no {_readable(hints[key])}"
 
 

@@ -25,7 +25,7 @@ def main(cfg: DictConfig) -> float:
     import torch
 
     from gaze.losses.objective import Objective
-    from gaze.runs import Run, build, check
+    from gaze.runs import Run, build, check, chosen
 
     with open_dict(cfg):
         cfg.dir = HydraConfig.get().runtime.output_dir
@@ -45,13 +45,13 @@ def main(cfg: DictConfig) -> float:
             hardware=hardware,
             seed=cfg.seed,
             model=model,
-            objective=Objective(build(cfg.loss)),
-            metrics=build(cfg.metric),
+            objective=Objective(chosen(cfg, "loss")),
+            metrics=chosen(cfg, "metric"),
             optimizer=build(cfg.optimizer)(model=model),
             schedule=build(cfg.schedule),
             train_set=build(cfg.dataset)(split="train"),
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
-            callbacks=build(cfg.callback),
+            callbacks=chosen(cfg, "callback"),
         )
         with run.logged(build(cfg.logger)):
             best = trainer.fit()

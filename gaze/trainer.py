@@ -85,6 +85,15 @@ class Trainer:
     ) -> None:
         if mode not in ("minimize", "maximize"):
             raise ValueError(f"trainer.mode is {mode!r}; expected minimize or maximize")
+        counts = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "val_batch_size": val_batch_size,
+            "accumulate": accumulate,
+        }
+        for name, count in counts.items():
+            if count is not None and count < 1:
+                raise ValueError(f"trainer.{name} is {count}; expected 1 or more")
         self.run, self.hardware, self.seed = run, hardware, seed
         self.model, self.metrics, self.callbacks = model, metrics, callbacks
         self.objective = objective.to(hardware.device)
@@ -103,6 +112,7 @@ class Trainer:
         self.stopped_by = 0  # the signal that asked to stop
         self.best: dict[str, float] = {}
         self.eval_model = model  # what is validated: the EMA callback puts its average here
+        self._check_schedule()
         self._check_monitor()
         self.prepare()
 
@@ -171,9 +181,8 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """The figures of `eval_model` on the validation split."""
-        return evaluate(
-            self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, self.progress
-        )
+        now = self.progress._replace(step=max(self.progress.step - 1, 0))  # the epoch that has just ended
+        return evaluate(self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, now)
 
     # --- around it -----------------------------------------------------------------------------
 
@@ -231,6 +240,12 @@ class Trainer:
         if now != now:  # NaN is never an improvement, unless there is nothing else
             return not self.best
         return best != best or (now < best if self.mode == "minimize" else now > best)
+
+    def _check_schedule(self) -> None:
+        options = [key.removeprefix("base_") for key in self.optimizer.param_groups[0] if key.startswith("base_")]
+        for option in self.schedule:
+            if option not in options:
+                raise ValueError(f"schedule.{option}: the optimizer has no such option; expected {', '.join(options)}")
 
     def _check_monitor(self) -> None:
         with warnings.catch_warnings():

@@ -17,7 +17,7 @@ from gaze.trusted import TRUSTED
 def main(cfg: DictConfig) -> None:
     """Print a table of figures and write it as JSON."""
     from gaze.comparison import compare, table
-    from gaze.runs import build, check, load_config, load_model, write_text
+    from gaze.runs import build, check, chosen, load_config, load_model, write_text
 
     config = load_config(cfg.run)
     nodes = OmegaConf.create({"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric})
@@ -26,7 +26,7 @@ def main(cfg: DictConfig) -> None:
         name=config.get("name", "model"),
         model=load_model(cfg.run),
         dataset=build(nodes.dataset),
-        metrics=build(nodes.metric),
+        metrics=chosen(nodes, "metric"),
         hardware=build(cfg.hardware),
         split=cfg.split,
         baselines=cfg.baselines,

@@ -19,7 +19,7 @@ class Log(Callback):
     """Averages since the last line, read from the device once per line.
 
     Args:
-        every_steps: steps between two lines of training figures.
+        every_steps: steps between two lines of training figures; the end of an epoch has one, too.
     """
 
     def __init__(self, every_steps: int = 20) -> None:
@@ -42,6 +42,7 @@ class Log(Callback):
             self._write(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        self._write(trainer)
         figures = {f"val/{name}": value for name, value in metrics.items()}
         best = {f"val/best_{trainer.monitor}": trainer.best[trainer.monitor]}
         if trainer.hardware.main:
@@ -55,6 +56,8 @@ class Log(Callback):
         self.sums, self.counts = state["sums"], state["counts"]
 
     def _write(self, trainer: Trainer) -> None:
+        if not self.sums:
+            return
         sums = torch.stack([value.to(trainer.hardware.device) for value in self.sums.values()]).tolist()
         figures = {f"train/{n}": total / self.counts[n] for n, total in zip(self.sums, sums, strict=True)}
         rates = sorted({group["lr"] for group in trainer.optimizer.param_groups}, reverse=True)

@@ -80,6 +80,7 @@ class ProgressBar(Callback):
         self.console.print(
             f"epoch {trainer.epoch}/{trainer.epochs}  {figures}  {clock(spent)} spent, {clock(left)} left{mark}",
             highlight=False,
+            soft_wrap=True,
         )
         self.updated, self.updated_step = time.perf_counter(), trainer.progress.step
 

@@ -35,7 +35,8 @@ class Summary(Callback):
         plan = trainer.plan
         self.console.print(
             f"{plan.samples:,} training and {len(trainer.val_set):,} validation samples; {trainer.epochs} epochs of "
-            f"{plan.steps} steps of {plan.batch_size * plan.accumulate * plan.replicas} samples; writing to {trainer.run.path}"
+            f"{plan.steps} steps of {plan.batch_size * plan.accumulate * plan.replicas} samples; writing to {trainer.run.path}",
+            soft_wrap=True,
         )
 
     def _faults(self, trainer: Trainer) -> None:

@@ -21,7 +21,7 @@ class Objective(nn.Module):
         terms: name -> loss. A term whose weight is 0 at this step is not computed.
 
     Raises:
-        ValueError: there are no terms.
+        ValueError: there are no terms, or none has a weight.
     """
 
     def __init__(self, terms: Mapping[str, Loss]) -> None:
@@ -43,4 +43,6 @@ class Objective(nn.Module):
             if weight != 0:
                 log[name] = term(prediction, batch, progress)
                 total = total + weight * log[name]
+        if not log:
+            raise ValueError(f"every term of the loss has weight 0 at step {progress.step}; give one a weight above 0")
         return total, {name: value.detach() for name, value in {"loss": total, **log}.items()}

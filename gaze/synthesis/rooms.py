@@ -96,7 +96,7 @@ def _wall_pattern(camera: Camera, room: Room, scene: int, x: Tensor) -> Float32[
 
 def _floor_pattern(
     camera: Camera, room: Room, scene: int, x: Float64[Tensor, "W"], y: Float64[Tensor, "h"]
-) -> Float32[Tensor, "h W"]:
+) -> Float32[Tensor, "#h #W"]:
     """How much darker each pixel of the floor is: a chequerboard, or boards that run away from the camera."""
     if float(room.texture[scene]) == 0:
         return torch.zeros(1, 1)

@@ -17,7 +17,7 @@ SMALL_BACKBONE = (
 SMALL_HEAD = ("head.width=8", "head.heads=1", "head.layers=1")
 SMALL_RUN = ("trainer.batch_size=4", "trainer.epochs=1", "logger=none", "hardware=cpu", "hardware.workers=0")
 TOY = ("model=gazelle_small", "dataset.root=data", *SMALL_BACKBONE, *SMALL_HEAD, *SMALL_RUN)
-TREE = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 
 
 def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -25,7 +25,7 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "gaze.train", *arguments],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(TREE), "OMP_NUM_THREADS": "1"},
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

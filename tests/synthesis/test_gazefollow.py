@@ -75,6 +75,7 @@ def test_annotators_of_a_test_head_point_at_the_same_thing(root):
     assert all(0 <= float(v) <= 1 for row in lines(root, "test") for v in row[8:10])
 
 
+@pytest.mark.slow
 def test_workers_change_no_byte(root, world, tmp_path):
     write_gazefollow(world, tmp_path / "again", COUNTS, annotators=3, workers=2)
     assert files(tmp_path / "again") == files(root)

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import gaze
 
 TOOL = Path(gaze.__file__).parents[1] / "tools" / "synthesize.py"
@@ -12,6 +14,7 @@ def run(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_it_writes_once_and_leaves_only_the_data_set(tmp_path):
     first, second = run("out=scenes", cwd=tmp_path), run("out=scenes", cwd=tmp_path)
     assert "scenes: written" in first.stdout, first.stderr

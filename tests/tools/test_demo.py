@@ -1,0 +1,33 @@
+"""The demonstration, at a size of seconds: the same commands, files and verdict."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
+TOY = ["backbone.stem=[4,4,8]", "backbone.width=8", "backbone.heads=1", "head.width=8", "head.layers=1", "head.heads=1"]
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_its_pictures_numbers_and_run_and_judges_itself(tmp_path):
+    world = ["--world", "train=48", "val=8", "test=12", "workers=0"]
+    train = ["--train", "trainer.epochs=1", "trainer.batch_size=16", "logger=none", "hardware.workers=0", *TOY]
+    done = subprocess.run(
+        [sys.executable, str(DEMO), "--out", str(tmp_path), *world, *train], capture_output=True, text=True, timeout=280
+    )
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary["figures"]) == {"gazelle_small", "centre prior", "train-set mean heatmap", "head position only"}
+    for row in summary["figures"].values():
+        assert set(row) == {"auc", "avg_l2", "min_l2"}
+        assert 0 <= row["min_l2"] <= row["avg_l2"] < 1.5
+    assert summary["data"] == "synthetic"
+    assert (tmp_path / "predictions.png").stat().st_size > 10_000
+    assert (Path(summary["run"]) / "best").is_dir()
+    # Nothing is learnt in three steps, and the demo says so instead of pretending.
+    assert summary["min_l2_reduction"] < 0.4
+    assert done.returncode == 1
+    assert "at least 40 % closer" in done.stderr
+    assert "train-set mean heatmap" in done.stdout
