@@ -65,6 +65,7 @@ class Checkpoints:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
         """
         final, aside = self.path(step), self.directory / f".writing-{step:08d}"
+        before = self.directory / f".replaced-{step:08d}"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(aside, ignore_errors=True)
@@ -74,17 +75,22 @@ class Checkpoints:
             _write_manifest(aside, step)
             _flush(aside)
             if final.exists():
-                shutil.rmtree(final)
+                os.replace(final, before)
             os.replace(aside, final)
             _flush_directory(self.directory)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
             shutil.rmtree(aside, ignore_errors=True)
+            if before.exists() and not final.exists():
+                os.replace(before, final)
             free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
             raise CheckpointError(
                 f"could not write checkpoint {final}: {error} ({free >> 20} MiB free); earlier checkpoints are intact"
             ) from error
-        for old in self.steps()[: -self.keep]:
+        steps = self.steps()
+        kept = [s for s in steps if s <= step][-self.keep :]
+        for old in set(steps) - set(kept):  # later steps are of a course that was given up when the run went back
             shutil.rmtree(self.path(old), ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
         return final
 
     def load(self, model: nn.Module) -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import nn
-from torchmetrics import MeanMetric, Metric
+from torch import Tensor, nn
+from torchmetrics import Metric
 
 from gaze.hardware import Hardware
 from gaze.losses.objective import Objective
@@ -22,7 +22,7 @@ def evaluate(
     amp: bool = False,
     objective: Objective | None = None,
     progress: Progress | None = None,
-    each: Callable[[int], object] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
     """The figures of all metrics, over all replicas, and the terms of the objective if there is one.
 
@@ -34,13 +34,14 @@ def evaluate(
         amp: run the model in the lower number format. Metrics and losses are float32 in any case.
         objective: its terms are averaged over samples; needs `progress`.
         progress: the time that the objective's schedules read.
-        each: called with the number of batches done, for a progress bar.
+        stop: asked after every batch; when it says so, nothing is computed and there are no figures.
     """
     model.eval()
-    means: dict[str, MeanMetric] = {}
+    sums: dict[str, Tensor] = {}
+    samples = 0
     for metric in metrics.values():
         metric.to(hardware.device).reset()
-    for done, batch in enumerate(map(hardware.place, batches), start=1):
+    for batch in map(hardware.place, batches):
         with hardware.autocast(amp):
             prediction = model(batch.inputs)
         prediction = prediction.float32()
@@ -49,8 +50,12 @@ def evaluate(
         if objective is not None and progress is not None:
             _, terms = objective(prediction, batch, progress)
             for name, value in terms.items():
-                means.setdefault(name, MeanMetric().to(hardware.device)).update(value, len(batch.index))
-        each(done)
-    figures = {name: float(mean.compute()) for name, mean in means.items()}
+                sums[name] = sums.get(name, torch.zeros_like(value, dtype=torch.float64)) + value * len(batch.index)
+        samples += len(batch.index)
+        if stop():
+            return {}
+    count = float(hardware.total(torch.tensor(float(samples), device=hardware.device)))
+    # NaN stays NaN: a model that fails on one batch has no good figure.
+    figures = {name: float(hardware.total(value)) / count for name, value in sums.items()}
     figures |= {name: float(value) for metric in metrics.values() for name, value in metric.compute().items()}
     return figures

@@ -44,6 +44,8 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
                 raise
             logger.debug("failed", exc_info=True)
             print(f"\nerror: {error}", file=sys.stderr)
+            if not isinstance(error, UserError):
+                print("(HYDRA_FULL_ERROR=1 shows where it came from)", file=sys.stderr)
             sys.exit(1)
 
     return run

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gaze.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 20  # steps between two looks at an accelerator; on a CPU a look is free
+MOST_OVERFLOWS = 40  # float16 halves its scale at each: after so many in a row nothing is left to halve
 
 
 class NonFiniteError(UserError, FloatingPointError):
@@ -24,33 +25,40 @@ class Seen(NamedTuple):
     """What one step left behind: still on the device."""
 
     step: int
-    values: dict[str, Tensor]  # terms of the loss, and the gradient norm
+    values: dict[str, Tensor]  # the loss and its terms
+    norm: Tensor  # of the gradients
     rows: Sequence[Tensor]  # of the samples in the dataset
 
 
 class Guard:
     """Watches every step and looks at what it saw from time to time.
 
-    The update of a bad step is skipped on the device by the gradient scaler, so looking late costs
-    nothing: the weights stay as they were before it.
+    The update of a bad step is left out on the device by the gradient scaler, so looking late costs
+    nothing. Buffers, such as the statistics of a batch norm, were changed by the forward pass: those that
+    are no longer finite get back the values that they had at the last look.
 
     Args:
+        model: whose buffers to keep.
         policy: "raise", or "skip" to count bad steps and go on.
         max_skipped: with "skip", more bad steps than this end the run.
+        overflow: bad gradients of a finite loss are the daily business of this number format (float16).
         device: where the values are.
     """
 
-    def __init__(self, policy: str, max_skipped: int, device: torch.device) -> None:
+    def __init__(self, model: nn.Module, policy: str, max_skipped: int, overflow: bool, device: torch.device) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"trainer.on_nonfinite is {policy!r}; expected raise or skip")
-        self.policy, self.max_skipped = policy, max_skipped
+        self.policy, self.max_skipped, self.overflow = policy, max_skipped, overflow
+        self.buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self.kept = [buffer.clone() for buffer in self.buffers]
+        self.overflows = 0
         self.every = 1 if device.type == "cpu" else LOOK_EVERY
         self.skipped = 0
         self.seen: list[Seen] = []
 
-    def watch(self, step: int, values: Mapping[str, Tensor], rows: Sequence[Tensor]) -> None:
+    def watch(self, step: int, values: Mapping[str, Tensor], norm: Tensor, rows: Sequence[Tensor]) -> None:
         """Remember a step; look when enough have gathered."""
-        self.seen.append(Seen(step, dict(values), rows))
+        self.seen.append(Seen(step, dict(values), norm, rows))
         if len(self.seen) >= self.every:
             self.look()
 
@@ -63,12 +71,36 @@ class Guard:
         seen, self.seen = self.seen, []
         if not seen:
             return
-        fine = torch.stack([torch.isfinite(torch.stack(list(s.values.values()))).all() for s in seen]).tolist()
-        for step in (s for s, ok in zip(seen, fine, strict=True) if not ok):
-            self._bad(step)
+        fine = [[torch.isfinite(torch.stack(list(s.values.values()))).all(), torch.isfinite(s.norm)] for s in seen]
+        table = torch.stack([torch.stack(row) for row in fine]).tolist()
+        if all(loss and norm for loss, norm in table):
+            self.overflows = 0
+            self.keep()
+            return
+        self._mend()
+        for step, (loss, norm) in zip(seen, table, strict=True):
+            overflowed = self.overflow and loss and not norm
+            self.overflows = self.overflows + 1 if overflowed else 0
+            if self.overflows > MOST_OVERFLOWS:
+                raise NonFiniteError(
+                    f"step {step.step}: the gradients overflowed float16 {self.overflows} times in a row; "
+                    "use hardware.amp_dtype=bfloat16, or a lower learning rate"
+                )
+            if not overflowed and not (loss and norm):
+                self._bad(step)
+
+    def keep(self) -> None:
+        """Remember the buffers as they are now. Call it after loading any."""
+        if self.buffers:
+            torch._foreach_copy_(self.kept, self.buffers)
+
+    def _mend(self) -> None:
+        for buffer, kept in zip(self.buffers, self.kept, strict=True):
+            buffer.copy_(torch.where(torch.isfinite(buffer).all(), buffer, kept))
 
     def _bad(self, seen: Seen) -> None:
-        names = [f"{name} = {value.item()}" for name, value in seen.values.items() if not torch.isfinite(value)]
+        values = {**seen.values, "grad_norm": seen.norm}
+        names = [f"{name} = {value.item()}" for name, value in values.items() if not torch.isfinite(value)]
         samples = torch.cat([i.flatten() for i in seen.rows]).tolist()
         what = f"step {seen.step}: {', '.join(names)}; samples {samples}"
         if self.policy == "raise":

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
@@ -79,7 +79,7 @@ class Hardware:
 
     def place(self, thing: R) -> R:
         """A batch on the device, its 8-bit images as float in [0, 1]."""
-        return thing.to(self.device).map(lambda t: t.float().div_(255) if t.dtype == torch.uint8 else t)
+        return thing.to(self.device).map(self._image)
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The module to call for training: `model`, on the device, compiled and replicated as asked.
@@ -150,7 +150,7 @@ class Hardware:
         """Check that all replicas were told the same.
 
         Raises:
-            RuntimeError: they were not; `what` and the facts that differ are named.
+            ValueError: they were not; `what` and the facts that differ are named.
         """
         if self.replicas == 1:
             return
@@ -159,12 +159,31 @@ class Hardware:
         for rank, other in enumerate(told):
             if other != told[0]:
                 different = [f"{a} / {b}" for a, b in zip(told[0], other, strict=True) if a != b]
-                raise RuntimeError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
+                raise ValueError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over all replicas."""
+        if self.replicas > 1:
+            dist.all_reduce(value)
+        return value
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every replica the first one's buffers; each has its own batch statistics until DDP's next forward."""
+        if self.replicas > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, src=0)
 
     def barrier(self) -> None:
         """Wait for the other replicas."""
         if self.replicas > 1:
             dist.barrier()
+
+    def _image(self, tensor: Tensor) -> Tensor:
+        if tensor.dtype != torch.uint8:
+            return tensor
+        if self.channels_last and tensor.dim() == 4:
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        return tensor.float().div_(255)
 
     def close(self) -> None:
         """Leave the group of replicas."""
@@ -186,6 +205,11 @@ def _replica(distributed: bool) -> tuple[int, int, int]:
         )
     if not distributed:
         return 0, 1, 0
+    if os.environ["TORCHELASTIC_RUN_ID"] == "none":
+        raise ValueError(
+            "torchrun was given no name for this run, by which its replicas find one directory; "
+            "add --standalone, or --rdzv-id NAME on several hosts"
+        )
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_RANK"])
 
 

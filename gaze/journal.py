@@ -86,11 +86,17 @@ class Journal:
             pass
         return entries, position
 
-    def rewind(self, step: int) -> None:
-        """Drop the entries after `step`, and torn lines: what a resumed run will write again."""
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def rewind(self, step: int, size: int | None = None) -> None:
+        """Drop what a resumed run will write again: the entries after `step`, those beyond `size` bytes, torn lines."""
         if not self.path.exists():
             return
-        kept = b"".join(_encode(entry) for entry in self.read() if entry.step <= step)
+        lines = self.path.read_bytes()[:size].splitlines(keepends=True)
+        entries = [entry for line in lines if line.endswith(b"\n") and (entry := self._decode(line, 0)) is not None]
+        kept = b"".join(_encode(entry) for entry in entries if entry.step <= step)
         aside = self.path.with_name(f".{NAME}.{os.getpid()}")
         with aside.open("wb") as file:
             file.write(kept)

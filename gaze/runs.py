@@ -28,7 +28,7 @@ from gaze.journal import Journal
 from gaze.loggers.logger import Logger
 from gaze.signals import Interrupted
 from gaze.signatures import problems
-from gaze.trusted import TRUSTED
+from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Run:
         if state is None:
             return {}
         if self.main:
-            self.journal.rewind(state["step"])
+            self.journal.rewind(state["step"], state["journal"])
             logger.info("continuing %s at step %d", self.path, state["step"])
         return state
 
@@ -86,8 +86,9 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                # Not flock: loader workers would inherit it, and hold it for a while after a kill.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
                 file.seek(0)
                 raise RunError(
                     f"{self.path} is in use by process {file.read().strip() or '?'}; wait for it, or choose another dir="
@@ -110,7 +111,9 @@ class Run:
         allow = [allow] if isinstance(allow, str) else allow
         plain = plain_config(config)
         file = self.path / "config.yaml"
-        if self.started and file.exists():
+        if self.started and not file.exists():
+            raise RunError(f"{self.path} holds checkpoints but no config.yaml; restore it, or choose another dir=")
+        if self.started:
             changes = [
                 f"{key}: {before!r} -> {now!r}"
                 for key, before, now in differences(yaml.safe_load(file.read_text()), plain)
@@ -124,16 +127,17 @@ class Run:
         if self.main:
             write_text(file, yaml.safe_dump(plain, sort_keys=False))
             write_text(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), sort_keys=False))
-            write_text(self.path / "environment.json", json.dumps(environment(), indent=2))
+            name = "environment_resumed.json" if self.started else "environment.json"
+            write_text(self.path / name, json.dumps(environment(), indent=2))
 
     @contextmanager
-    def logged(self, target: Logger) -> Iterator[None]:
-        """Send the journal to a logger while inside, and tell it how it ended."""
+    def logged(self, target: Logger, sweep: str | None = None) -> Iterator[None]:
+        """Send the journal to a logger while inside, as a trial of `sweep` if there is one, and tell it how it ended."""
         if not self.main:
             yield
             return
         status = "FAILED"
-        target.start(self.path)
+        target.start(self.path, sweep)
         try:
             yield
             status = "FINISHED"
@@ -144,12 +148,12 @@ class Run:
             target.finish(status)
 
 
-def build(node: Any) -> Any:
-    """What a config node describes; only trusted names are called.
+def build(node: Any, trusted: Sequence[str] | None = None) -> Any:
+    """What a config node describes; only trusted names are called: by default those of a training run.
 
     A `_partial_` becomes a plain functools.partial: Hydra's own checks its policy at every call.
     """
-    made = instantiate(node, _convert_="object", _execution_whitelist_=list(TRUSTED))
+    made = instantiate(node, _convert_="object", _execution_whitelist_=list(trusted or TRUSTED))
     if isinstance(made, functools.partial):
         return functools.partial(made.func, *made.args, **made.keywords)
     return made
@@ -168,15 +172,39 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
     return {name: build(node) for name, node in nodes.items() if "_target_" in node}
 
 
-def check(config: DictConfig) -> None:
+# What conf/train.yaml holds at the top. Another key, added with "+", would be composed and never read.
+TOP = {
+    "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "head", "dataset",
+    "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume",
+}  # fmt: skip
+
+
+def check_stack(config: DictConfig) -> None:
+    """Find every mistake in the whole config of a training run; see `check`.
+
+    Raises:
+        ConfigError: lists them.
+    """
+    found = [f"{key!s}: the config has no such key" for key in config if key not in TOP]
+    if not isinstance(config.seed, int):
+        found.append(f"seed: {config.seed!r} is no whole number")
+    if isinstance(config.val_dataset, str):
+        found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
+    check(config, also=found)
+
+
+def check(config: DictConfig, trusted: Sequence[str] | None = None, also: Sequence[str] = ()) -> None:
     """Find every mistake in a config that can be found without building it.
+
+    Args:
+        config: the whole of one, or a part.
+        trusted: what it may call; None: what a training run may.
+        also: mistakes that are known already.
 
     Raises:
         ConfigError: lists them: unknown or missing arguments, values of the wrong type, untrusted targets.
     """
-    found = list(dict.fromkeys(problems(plain_config(config))))
-    if isinstance(config.get("val_dataset"), str):
-        found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
+    found = list(dict.fromkeys([*also, *problems(plain_config(config), trusted=trusted)]))
     if found:
         raise ConfigError("\n".join(["the config cannot be built:", *(f"  {problem}" for problem in found)]))
 
@@ -226,8 +254,8 @@ def load_model(run: str | Path) -> nn.Module:
     """
     config = load_config(run)
     node = OmegaConf.create({"model": without_weights(plain_config(config.model))})
-    check(node)
-    model: nn.Module = build(node.model)
+    check(node, MODELS)
+    model: nn.Module = build(node.model, MODELS)
     opened = Run(run)
     path = opened.best.newest() or opened.last.newest()
     if path is None:

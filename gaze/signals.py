@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,14 @@ class StopFlag:
         self.signum = 0
 
     def raise_flag(self, signum: int, frame: FrameType | None) -> None:
-        """The signal handler: it only remembers, so a save in progress is never cut short."""
+        """The signal handler: it only remembers, so a save in progress is never cut short.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came a second time. What is saved stays valid: it is renamed into place.
+        """
+        if self.signum == signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        os.write(2, b"\nstopping after this step; Ctrl-C once more stops at once\n")  # print may be in use
         self.signum = signum
 
 

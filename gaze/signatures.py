@@ -8,7 +8,7 @@ import functools
 import importlib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from beartype import BeartypeConf
@@ -18,24 +18,26 @@ from gaze.trusted import TRUSTED, is_trusted
 
 TOWER = BeartypeConf(is_pep484_tower=True)  # an int will do for a float
 MISSING = "???"  # what a config says where a value must be given
-RESERVED = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
+RESERVED = {"_target_", "_partial_"}
 
 
-def problems(node: Any, path: str = "") -> Iterator[str]:
+def problems(node: Any, path: str = "", trusted: Sequence[str] | None = None) -> Iterator[str]:
     """Every reason why `node` cannot be built: one sentence each, with the key it is about.
 
     Args:
         node: nested dicts, lists and plain values, as composed; a dict with `_target_` is a call.
         path: key of the node in the whole config.
+        trusted: what it may call; None: what a training run may.
     """
+    trusted = TRUSTED if trusted is None else trusted
     if isinstance(node, Mapping):
         if "_target_" in node:
-            yield from _call_problems(node, path)
+            yield from _call_problems(node, path, trusted)
         for key, value in node.items():
-            yield from problems(value, f"{path}.{key}" if path else str(key))
+            yield from problems(value, f"{path}.{key}" if path else str(key), trusted)
     elif isinstance(node, list):
         for i, value in enumerate(node):
-            yield from problems(value, f"{path}[{i}]")
+            yield from problems(value, f"{path}[{i}]", trusted)
     elif node == MISSING:
         yield f"{path}: a value is missing; give one with {path}=..."
 
@@ -62,10 +64,10 @@ def locate(target: str) -> Any:
     raise ImportError(f"there is no module {parts[0]}")
 
 
-def _call_problems(node: Mapping[str, Any], path: str) -> Iterator[str]:
+def _call_problems(node: Mapping[str, Any], path: str, trusted: Sequence[str]) -> Iterator[str]:
     target = node["_target_"]
-    if not isinstance(target, str) or not is_trusted(target):
-        yield f"{path}._target_: {target!r} is not trusted; a config may call only {', '.join(TRUSTED)}"
+    if not isinstance(target, str) or not is_trusted(target, trusted):
+        yield f"{path}._target_: {target!r} is not trusted; a config may call only {', '.join(trusted)}"
         return
     try:
         parameters = inspect.signature(locate(target)).parameters

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+from contextlib import closing
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
-
-logger = logging.getLogger(__name__)
 
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="train", execution_whitelist=[*TRUSTED, "hydra.*"])
@@ -25,18 +25,18 @@ def main(cfg: DictConfig) -> float:
     import torch
 
     from gaze.losses.objective import Objective
-    from gaze.runs import Run, build, check, chosen
+    from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
 
     with open_dict(cfg):
         cfg.dir = HydraConfig.get().runtime.output_dir
-    check(cfg)
+    check_stack(cfg)
     hardware = build(cfg.hardware)
     run = Run(cfg.dir, main=hardware.main)
     with run.locked():
         run.open(cfg, HydraConfig.get().overrides.task, cfg.resume.allow)
-        hardware.same("directory or config", [str(run.path), (run.path / "config.yaml").read_text()])
+        hardware.same("directory or config", [str(run.path), str(plain_config(cfg))])
         torch.manual_seed(cfg.seed)  # the same first weights on every replica
-        model = build(cfg.model)
+        model = build(without_weights(plain_config(cfg.model)) if run.started else cfg.model)
         if cfg.init is not None and not run.started:
             build(cfg.init)(model)
         model.to(hardware.device)
@@ -53,10 +53,15 @@ def main(cfg: DictConfig) -> float:
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
             callbacks=chosen(cfg, "callback"),
         )
-        with run.logged(build(cfg.logger)):
+        with run.logged(build(cfg.logger), sweep_name()), closing(hardware):
             best = trainer.fit()
-    hardware.close()
     return best[cfg.trainer.monitor]
+
+
+def sweep_name() -> str | None:
+    """The name of the search that this run is a trial of; None outside of one."""
+    hydra_config = HydraConfig.get()
+    return Path(hydra_config.sweep.dir).name if hydra_config.mode == RunMode.MULTIRUN else None
 
 
 if __name__ == "__main__":

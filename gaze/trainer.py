@@ -15,6 +15,7 @@ from torchmetrics import Metric
 
 from gaze.callbacks.callback import Callback
 from gaze.datasets.dataset import Dataset
+from gaze.errors import UserError
 from gaze.evaluation import evaluate
 from gaze.freezing import train_mode
 from gaze.guard import Guard
@@ -102,13 +103,18 @@ class Trainer:
         self.epochs, self.accumulate, self.clip_norm, self.amp = epochs, accumulate, clip_norm, amp
         self.monitor, self.mode = monitor, mode
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
-        self.guard = Guard(on_nonfinite, max_skipped, hardware.device)
+        self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device)
         self.plan = BatchPlan(len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas)
         self.train_loader = hardware.loader(Views(train_set, seed), batch_sampler=self.plan)
+        if len(val_set) < hardware.replicas:
+            raise ValueError(
+                f"the validation split has {len(val_set)} samples, fewer than the {hardware.replicas} replicas"
+            )
         self.val_loader = hardware.loader(hardware.share(val_set), batch_size=val_batch_size or batch_size)
         self.progress = Progress(0, epochs * self.plan.steps, self.plan.steps)
         self.epoch = 0  # epochs trained and validated
         self.stop = self.improved = False
+        self.flag = StopFlag()
         self.stopped_by = 0  # the signal that asked to stop
         self.best: dict[str, float] = {}
         self.eval_model = model  # what is validated: the EMA callback puts its average here
@@ -125,13 +131,13 @@ class Trainer:
             Interrupted: a signal asked to stop; the state is saved.
             NonFiniteError: the loss was not finite.
         """
-        with stop_signals() as flag, closing(self):
+        with stop_signals() as self.flag, closing(self):
             self._start()
             while self.epoch < self.epochs and not self.stop:
-                self.train_epoch(flag)
+                self.train_epoch()
+                metrics = {} if self.stopped_by else self.validate()
                 if self.stopped_by:
                     break
-                metrics = self.validate()
                 self.epoch += 1
                 self.improved = self._better(metrics)
                 self.best = metrics if self.improved else self.best
@@ -141,7 +147,7 @@ class Trainer:
             raise Interrupted(self.stopped_by)
         return self.best
 
-    def train_epoch(self, flag: StopFlag) -> None:
+    def train_epoch(self) -> None:
         """Take the steps of this epoch that have not been taken yet."""
         self.plan.epoch, self.plan.start = self.epoch, self.progress.step - self.epoch * self.plan.steps
         self.call("epoch_start")
@@ -151,7 +157,7 @@ class Trainer:
             terms = self.train_step(list(itertools.islice(batches, self.accumulate)))
             self.progress = self.progress._replace(step=self.progress.step + 1)
             self.call("step_end", terms)
-            if self.replicas_stop(flag.signum):
+            if self.asked_to_stop():
                 break
         self.guard.look()
 
@@ -166,6 +172,8 @@ class Trainer:
                 with self.hardware.autocast(self.amp):
                     prediction = self.net(batch.inputs)
                 loss, terms = self.objective(prediction.float32(), batch, self.progress)
+                # An infinite loss may have finite gradients; as NaN it has none, and the update is left out.
+                loss = loss * torch.where(loss.isfinite(), 1.0, torch.nan)
                 self.scaler.scale(loss / len(batches)).backward()
                 logs.append(terms)
         self.scaler.unscale_(self.optimizer)
@@ -174,15 +182,18 @@ class Trainer:
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         terms = {name: torch.stack([log[name] for log in logs]).mean() for name in logs[0]}
-        # Overflow is a float16 scaler's daily business; only without one is a bad norm a fault.
-        suspects = terms if self.scaler.dynamic else {**terms, "grad_norm": norm}
-        self.guard.watch(self.progress.step, suspects, [b.index for b in batches])
+        self.guard.watch(self.progress.step, terms, norm, [b.index for b in batches])
         return {**terms, "grad_norm": norm}
 
     def validate(self) -> dict[str, float]:
         """The figures of `eval_model` on the validation split."""
         now = self.progress._replace(step=max(self.progress.step - 1, 0))  # the epoch that has just ended
-        return evaluate(self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, now)
+        self.hardware.share_buffers(self.eval_model)
+        alone = self.hardware.replicas == 1  # several replicas finish together
+        return evaluate(
+            *(self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, now),
+            stop=self.asked_to_stop if alone else lambda: False,
+        )
 
     # --- around it -----------------------------------------------------------------------------
 
@@ -200,11 +211,11 @@ class Trainer:
         for callback in self.callbacks.values():
             getattr(callback, hook)(self, *args)
 
-    def replicas_stop(self, signum: int) -> bool:
+    def asked_to_stop(self) -> bool:
         """Has a signal reached any replica? Several replicas find out together, every few steps."""
         alone = self.hardware.replicas == 1
         if alone or self.progress.step % AGREE_EVERY == 0:
-            self.stopped_by = self.hardware.agree(signum)
+            self.stopped_by = self.hardware.agree(self.flag.signum)
         return bool(self.stopped_by)
 
     def state_dict(self) -> dict[str, Any]:
@@ -215,6 +226,8 @@ class Trainer:
             "stop": self.stop,
             "best": self.best,
             "skipped": self.guard.skipped,
+            "plan": self._plan(),
+            "journal": self.run.journal.size(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
@@ -226,14 +239,36 @@ class Trainer:
             self.progress = self.progress._replace(step=state["step"])
             self.epoch, self.stop, self.best = state["epoch"], state["stop"], state["best"]
             self.guard.skipped = state["skipped"]
-            self.optimizer.load_state_dict(state["optimizer"])
+            self._check_plan(state["plan"])
+            self._restore_optimizer(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+        self.guard.keep()
         for name, callback in self.callbacks.items():
             callback.fit_start(self)
             if name in state.get("callbacks", {}):
                 callback.load_state_dict(state["callbacks"][name])
         if not any(p.requires_grad for p in self.model.parameters()):
             raise ValueError("nothing to train: every parameter of the model is frozen; see callback.unfreeze")
+
+    def _plan(self) -> dict[str, int]:
+        plan = self.plan
+        return {"samples": plan.samples, "samples per step": plan.batch_size * plan.accumulate * plan.replicas}
+
+    def _check_plan(self, before: Mapping[str, int]) -> None:
+        changes = [f"{name} {before[name]} -> {now}" for name, now in self._plan().items() if before[name] != now]
+        if changes:
+            raise UserError(
+                f"{self.run.path} was interrupted with another division into steps: {', '.join(changes)}. Go on with the "
+                "same data and the same product of batch_size, accumulate and replicas"
+            )
+
+    def _restore_optimizer(self, state: dict[str, Any]) -> None:
+        # What a schedule sets at every step is left as it was; the base it multiplies is asked for anew.
+        left = {"params", *self.schedule}
+        asked = [{k: v for k, v in group.items() if k not in left} for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state)
+        for group, options in zip(self.optimizer.param_groups, asked, strict=True):
+            group.update(options)  # the config decides, which the run directory has checked or allowed to change
 
     def _better(self, metrics: Mapping[str, float]) -> bool:
         now, best = metrics[self.monitor], self.best.get(self.monitor, float("nan"))

@@ -139,3 +139,29 @@ def test_a_pickle_is_never_executed(two, tmp_path):
     with pytest.raises(CheckpointError, match="holds more than tensors"):
         two.load(Net())
     assert not (tmp_path / "exploded").exists()
+
+
+def test_going_back_gives_up_what_came_later(two):
+    two.save(1, model(7), {"step": 1})
+    assert two.steps() == [1]
+    net = model(0)
+    two.load(net)
+    assert weight(net) == 7
+
+
+def test_a_failed_replacement_of_the_same_step_keeps_the_old_one(two, monkeypatch):
+    real, calls = os.replace, []
+
+    def replace(source, target):
+        calls.append(target)
+        if len(calls) == 2:  # the old one is out of the way, the new one not yet in place
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(CheckpointError, match="Input/output error"):
+        two.save(2, model(9), {"step": 2})
+    monkeypatch.undo()
+    net = model(0)
+    assert two.load(net)["step"] == 2
+    assert weight(net) == 2

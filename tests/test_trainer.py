@@ -16,6 +16,7 @@ from gaze.callbacks.early_stop import EarlyStop
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.log import Log
 from gaze.callbacks.unfreeze import Unfreeze
+from gaze.errors import UserError
 from gaze.guard import NonFiniteError
 from gaze.hardware import Hardware
 from gaze.losses.objective import Objective
@@ -280,3 +281,146 @@ def test_the_trainer_stays_small_and_knows_no_task():
 
 def test_line_is_split_in_disjoint_positions():
     assert not set(map(tuple, Line("train").x.tolist())) & set(map(tuple, Line("val").x.tolist()))
+
+
+def test_a_learning_rate_that_may_change_does(tmp_path):
+    part = line_trainer(tmp_path, everything(StopAt(7)), lr=0.02)
+    with pytest.raises(Interrupted):
+        part.fit()
+    rest = line_trainer(tmp_path, everything(), lr=0.5)
+    rest.fit()
+    assert {group["base_lr"] for group in rest.optimizer.param_groups} == {0.5}
+
+
+def test_another_division_into_steps_is_refused(tmp_path):
+    part = line_trainer(tmp_path, everything(StopAt(7)))
+    with pytest.raises(Interrupted):
+        part.fit()
+    with pytest.raises(UserError, match=r"samples 48 -> 40.*same data"):
+        line_trainer(tmp_path, everything(), train_set=Line("train", samples=40)).fit()
+    with pytest.raises(UserError, match=r"samples per step 8 -> 4"):
+        line_trainer(tmp_path, everything(), batch_size=4).fit()
+    line_trainer(tmp_path, everything(), batch_size=4, accumulate=2).fit()
+
+
+class Poisoned(Line):
+    """One sample is not a number."""
+
+    def sample(self, index, generator):
+        batch = super().sample(index, generator)
+        return batch.map(lambda t: t * float("nan") if t.is_floating_point() else t) if index == 13 else batch
+
+
+def test_a_poisoned_sample_spoils_neither_weights_nor_statistics_nor_the_average(tmp_path):
+    callbacks = {"ema": EMA(), "log": Log(every_steps=3), "checkpoint": Checkpoint()}
+    trainer = line_trainer(tmp_path, callbacks, train_set=Poisoned("train"), on_nonfinite="skip")
+    trainer.fit()
+    assert trainer.guard.skipped == trainer.epochs
+    assert torch.isfinite(weights(trainer)).all()
+    assert all(torch.isfinite(t).all() for t in trainer.eval_model.state_dict().values())
+    assert all(v == v for e in trainer.run.journal.read() for k, v in e.values.items() if k != "train/grad_norm")
+
+
+def test_an_infinite_loss_with_finite_gradients_moves_nothing(tmp_path):
+    class Infinite(Squared):
+        def forward(self, prediction, batch, progress):
+            return super().forward(prediction, batch, progress) + float("inf")
+
+    trainer = line_trainer(tmp_path, objective=Objective({"squared": Infinite()}), on_nonfinite="skip", epochs=1)
+    before = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+    trainer.fit()
+    assert torch.equal(before, torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
+
+
+def test_a_model_that_fails_on_a_part_of_validation_has_no_good_figure(tmp_path):
+    trainer = line_trainer(tmp_path, val_set=Poisoned("val"))
+    assert trainer.validate()["loss"] != trainer.validate()["loss"]
+
+
+def test_overflow_without_end_is_said(tmp_path):
+    class Endless(Squared):
+        def forward(self, prediction, batch, progress):
+            return super().forward(prediction, batch, progress) + (prediction.x * 0).sqrt().sum() * 0.0
+
+    hardware = Hardware(device="cpu", amp_dtype="float16", workers=0)
+    with pytest.raises(NonFiniteError, match="overflowed float16 41 times in a row"):
+        line_trainer(
+            tmp_path, hardware=hardware, amp=True, epochs=20, objective=Objective({"squared": Endless()})
+        ).fit()
+
+
+def test_best_that_could_not_be_written_fails_the_run(tmp_path, monkeypatch):
+    from gaze.checkpoints import CheckpointError, Checkpoints
+
+    real = Checkpoints.save
+
+    def save(self, step, model, state):
+        if self.directory.name == "best":
+            raise CheckpointError("No space left")
+        return real(self, step, model, state)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    with pytest.raises(CheckpointError, match="No space left"):
+        line_trainer(tmp_path).fit()
+
+
+def test_a_full_disk_delays_the_journal_and_ends_nothing(tmp_path, monkeypatch, caplog):
+    from gaze.journal import Journal
+
+    real, full = Journal.write, {"now": True}
+
+    def write(self, step, values):
+        if full["now"]:
+            raise OSError(28, "No space left on device")
+        real(self, step, values)
+
+    monkeypatch.setattr(Journal, "write", write)
+
+    class Heal(Callback):
+        def step_end(self, trainer, terms):
+            full["now"] = trainer.progress.step < 15
+
+    callbacks = {"heal": Heal(), "log": Log(every_steps=3), "checkpoint": Checkpoint()}
+    trainer = line_trainer(tmp_path, callbacks)
+    trainer.fit()
+    assert "could not write to the journal" in caplog.text
+    assert [e.step for e in trainer.run.journal.read() if "train/loss" in e.values] == list(range(3, 25, 3))
+
+
+def test_a_signal_while_validating_is_heard_and_costs_nothing(tmp_path):
+    class Stopping(Line):
+        def sample(self, index, generator):
+            if index == 8 and Stopping.armed:
+                Stopping.armed = False
+                signal.raise_signal(signal.SIGTERM)
+            return super().sample(index, generator)
+
+    Stopping.armed = True
+    whole = line_trainer(tmp_path / "whole", everything())
+    whole.fit()
+    part = line_trainer(tmp_path / "part", everything(), val_set=Stopping("val", samples=17))
+    with pytest.raises(Interrupted):
+        part.fit()
+    assert part.epoch == 0
+    assert part.progress.step == part.plan.steps
+    rest = line_trainer(tmp_path / "part", everything())
+    rest.fit()
+    assert torch.equal(weights(rest), weights(whole))
+    assert rest.best == whole.best
+
+
+def test_more_patience_lets_a_stopped_run_go_on(tmp_path):
+    def callbacks(patience):
+        return {"early_stop": EarlyStop(patience=patience), "checkpoint": Checkpoint()}
+
+    line_trainer(tmp_path, callbacks(2), epochs=8, lr=0.0).fit()
+    again = line_trainer(tmp_path, callbacks(50), epochs=8, lr=0.0)
+    again.fit()
+    assert again.epoch == 8
+
+
+def test_a_schedule_of_what_the_optimizer_lacks_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"schedule\.momentum: the optimizer has no such option; expected lr, weight_decay"
+    ):
+        line_trainer(tmp_path, schedule={"momentum": Constant()})

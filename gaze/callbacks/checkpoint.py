@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class Checkpoint(Callback):
     """Writes `last` at every epoch and every so many steps or minutes, and `best` when validation improved.
 
-    A write that fails does not end training, since the next may succeed; if the final one fails, the
-    run fails.
+    A write that fails does not end training, since the next may succeed; if the final one of `last` or of
+    `best` failed, the run fails when it ends.
 
     Args:
         every_steps: steps between two writes of `last` within an epoch; None for none.
@@ -48,7 +48,7 @@ class Checkpoint(Callback):
         self.keep_last, self.keep_best = keep_last, keep_best
         self.saved_at = time.monotonic()
         self.saved: tuple[int, int] | None = None  # step and epoch of the last write that succeeded
-        self.failure: CheckpointError | None = None
+        self.failures: dict[str, CheckpointError] = {}  # by kind, until one of that kind succeeds
 
     def fit_start(self, trainer: Trainer) -> None:
         names = list(trainer.callbacks)
@@ -65,29 +65,31 @@ class Checkpoint(Callback):
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         if trainer.improved and trainer.hardware.main:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
-            self._try(lambda: trainer.run.best.save(trainer.progress.step, trainer.eval_model, facts))
+            self._try("best", lambda: trainer.run.best.save(trainer.progress.step, trainer.eval_model, facts))
         self._save_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
         if self.saved != (trainer.progress.step, trainer.epoch):
             self._save_last(trainer)
         trainer.hardware.barrier()  # nobody leaves while the first replica writes
-        if self.failure:
-            raise self.failure
+        for failure in self.failures.values():
+            raise failure
 
     def _save_last(self, trainer: Trainer) -> None:
         trainer.guard.look()  # never save what a bad step led to without saying so
         self.saved_at = time.monotonic()
-        if trainer.hardware.main:
-            now = (trainer.progress.step, trainer.epoch)
-            if self._try(lambda: trainer.run.last.save(now[0], trainer.model, trainer.state_dict())):
-                self.saved, self.failure = now, None
+        now = (trainer.progress.step, trainer.epoch)
+        if trainer.hardware.main and self._try(
+            "last", lambda: trainer.run.last.save(now[0], trainer.model, trainer.state_dict())
+        ):
+            self.saved = now
 
-    def _try(self, save: object) -> bool:
+    def _try(self, kind: str, save: Callable[[], object]) -> bool:
         try:
-            save()  # type: ignore[operator]
+            save()
         except CheckpointError as error:
             logger.error("%s; training goes on", error)
-            self.failure = error
+            self.failures[kind] = error
             return False
+        self.failures.pop(kind, None)
         return True

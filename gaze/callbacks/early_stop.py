@@ -22,6 +22,9 @@ class EarlyStop(Callback):
             raise ValueError(f"callback.early_stop.patience is {patience}; expected 1 or more epochs")
         self.patience, self.waited = patience, 0
 
+    def fit_start(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         self.waited = 0 if trainer.improved else self.waited + 1
         if self.waited >= self.patience:
@@ -34,3 +37,4 @@ class EarlyStop(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.waited = state["waited"]
+        self.trainer.stop = self.waited >= self.patience  # a run that stopped goes on with more patience

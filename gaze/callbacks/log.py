@@ -1,7 +1,8 @@
-"""Writes the journal: averages of the training figures every few steps, and what validation found."""
+"""Writes the journal: averages of the training figures, what validation found, and lists what was left out."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from gaze.callbacks.callback import Callback
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 class Log(Callback):
@@ -27,16 +30,26 @@ class Log(Callback):
             raise ValueError(f"callback.log.every_steps is {every_steps}; expected 1 or more")
         self.every_steps = every_steps
         self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, Tensor] = {}
+        self.unwritten: list[tuple[int, dict[str, float]]] = []
         self._restart_clock()
+
+    def fit_start(self, trainer: Trainer) -> None:
+        sets = {"train": trainer.train_set, "val": trainer.val_set}
+        lines = [f"{split}: {fault}" for split, samples in sets.items() for fault in samples.faults]
+        if lines and trainer.hardware.main:
+            file = trainer.run.path / "left_out.txt"
+            file.write_text("\n".join(lines) + "\n")
+            logger.warning("%d faulty rows or images were left out; they are listed in %s", len(lines), file)
 
     def epoch_start(self, trainer: Trainer) -> None:
         self._restart_clock()  # validation is not training time
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
         for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
-            self.counts[name] = self.counts.get(name, 0) + 1
+            fine = torch.isfinite(value)  # a step that was left out is not part of an average
+            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + torch.where(fine, value, 0.0)
+            self.counts[name] = self.counts.get(name, torch.zeros_like(value)) + fine
         self.steps += 1
         if trainer.progress.step % self.every_steps == 0:
             self._write(trainer)
@@ -45,12 +58,14 @@ class Log(Callback):
         self._write(trainer)
         figures = {f"val/{name}": value for name, value in metrics.items()}
         best = {f"val/best_{trainer.monitor}": trainer.best[trainer.monitor]}
-        if trainer.hardware.main:
-            trainer.run.journal.write(trainer.progress.step, {**figures, **best, "train/epoch": float(trainer.epoch)})
+        self._record(trainer, {**figures, **best, "train/epoch": float(trainer.epoch)})
 
     def state_dict(self) -> dict[str, Any]:
         """The sums of a line that is not complete yet, so that an interruption does not change it."""
-        return {"sums": {name: value.cpu() for name, value in self.sums.items()}, "counts": dict(self.counts)}
+        return {
+            "sums": {name: value.cpu() for name, value in self.sums.items()},
+            "counts": {name: value.cpu() for name, value in self.counts.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.sums, self.counts = state["sums"], state["counts"]
@@ -58,16 +73,28 @@ class Log(Callback):
     def _write(self, trainer: Trainer) -> None:
         if not self.sums:
             return
-        sums = torch.stack([value.to(trainer.hardware.device) for value in self.sums.values()]).tolist()
-        figures = {f"train/{n}": total / self.counts[n] for n, total in zip(self.sums, sums, strict=True)}
+        device = trainer.hardware.device
+        means = torch.stack([self.sums[name].to(device) / self.counts[name].to(device) for name in self.sums]).tolist()
+        figures = {f"train/{name}": mean for name, mean in zip(self.sums, means, strict=True)}
         rates = sorted({group["lr"] for group in trainer.optimizer.param_groups}, reverse=True)
         figures |= {"train/lr" if i == 0 else f"train/lr_{i}": rate for i, rate in enumerate(rates)}
         samples = self.steps * trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas
         figures["train/samples_per_s"] = samples / max(time.perf_counter() - self.since, 1e-9)
-        if trainer.hardware.main:
-            trainer.run.journal.write(trainer.progress.step, figures)
+        self._record(trainer, figures)
         self.sums, self.counts = {}, {}
         self._restart_clock()
+
+    def _record(self, trainer: Trainer, figures: dict[str, float]) -> None:
+        """Write a line; a disk that is full costs no more than a delay."""
+        if not trainer.hardware.main:
+            return
+        self.unwritten.append((trainer.progress.step, figures))
+        try:
+            while self.unwritten:
+                trainer.run.journal.write(*self.unwritten[0])
+                self.unwritten.pop(0)
+        except OSError as error:
+            logger.warning("could not write to the journal: %s; %d lines wait", error, len(self.unwritten))
 
     def _restart_clock(self) -> None:
         self.since, self.steps = time.perf_counter(), 0

@@ -21,11 +21,12 @@ class ProgressBar(Callback):
     """A bar over all steps of the run with loss, rate and time left; a line for each epoch.
 
     Args:
-        every_s: seconds between two updates. Each reads the loss from the device, so not every step.
+        every_s: seconds between two updates of the bar. Each reads the loss from the device, so not every step.
+        line_s: seconds between two lines where there is no terminal.
     """
 
-    def __init__(self, every_s: float = 0.5) -> None:
-        self.every_s = every_s
+    def __init__(self, every_s: float = 0.5, line_s: float = 60.0) -> None:
+        self.every_s, self.line_s = every_s, line_s
         self.console = Console()
         # No refreshing thread: loader workers are forked from this process.
         self.bar = Progress(
@@ -53,11 +54,11 @@ class ProgressBar(Callback):
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
         now, step = time.perf_counter(), trainer.progress.step
-        if not self.shown or now - self.updated < self.every_s:
+        if not self.shown or now - self.updated < (self.every_s if self.live else self.line_s):
             return
+        per_step = trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas
+        rate = (step - self.updated_step) * per_step / (now - self.updated)
         if self.live:
-            per_step = trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas
-            rate = (step - self.updated_step) * per_step / (now - self.updated)
             self.bar.update(
                 self.task,
                 completed=step,
@@ -66,19 +67,28 @@ class ProgressBar(Callback):
                 rate=f"{rate:.0f}",
                 refresh=True,
             )
+        else:
+            self.console.print(
+                f"epoch {trainer.epoch + 1}/{trainer.epochs}  step {step}/{trainer.progress.steps}  "
+                f"loss {float(terms['loss']):.4f}  {rate:.0f} samples/s  {clock(self._left(trainer))} left",
+                highlight=False,
+                soft_wrap=True,
+            )
         self.updated, self.updated_step = now, step
+
+    def _left(self, trainer: Trainer) -> float:
+        """Seconds that the rest will take if it goes on as so far."""
+        steps = trainer.progress.step - self.first_step
+        return (time.perf_counter() - self.started) / max(steps, 1) * (trainer.progress.steps - trainer.progress.step)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         if not self.shown:
             return
         figures = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         spent = time.perf_counter() - self.started
-        left = (
-            spent / max(trainer.progress.step - self.first_step, 1) * (trainer.progress.steps - trainer.progress.step)
-        )
         mark = "  * best" if trainer.improved else ""
         self.console.print(
-            f"epoch {trainer.epoch}/{trainer.epochs}  {figures}  {clock(spent)} spent, {clock(left)} left{mark}",
+            f"epoch {trainer.epoch}/{trainer.epochs}  {figures}  {clock(spent)} spent, {clock(self._left(trainer))} left{mark}",
             highlight=False,
             soft_wrap=True,
         )

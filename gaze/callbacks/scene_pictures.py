@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from gaze.types import Batch, SceneInputs, ScenePrediction, SceneTargets
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 class ScenePictures(Callback):
@@ -61,4 +64,8 @@ class ScenePictures(Callback):
             title=f"epoch {trainer.epoch}     dot: predicted, ring: annotated",
             height=self.height,
         )
-        save_picture(picture, trainer.run.path / "pictures" / f"epoch_{trainer.epoch:03d}.png")
+        file = trainer.run.path / "pictures" / f"epoch_{trainer.epoch:03d}.png"
+        try:
+            save_picture(picture, file)
+        except OSError as error:
+            logger.warning("could not write %s: %s; training goes on", file, error)

@@ -31,18 +31,9 @@ class Summary(Callback):
         for count in count_parameters(trainer.model):
             table.add_row(count.part, f"{count.total:,}", f"{count.trainable:,}", f"{count.frozen:,}")
         self.console.print(table)
-        self._faults(trainer)
         plan = trainer.plan
         self.console.print(
             f"{plan.samples:,} training and {len(trainer.val_set):,} validation samples; {trainer.epochs} epochs of "
             f"{plan.steps} steps of {plan.batch_size * plan.accumulate * plan.replicas} samples; writing to {trainer.run.path}",
             soft_wrap=True,
         )
-
-    def _faults(self, trainer: Trainer) -> None:
-        sets = {"train": trainer.train_set, "val": trainer.val_set}
-        lines = [f"{split}: {fault}" for split, samples in sets.items() for fault in samples.faults]
-        if lines:
-            file = trainer.run.path / "left_out.txt"
-            file.write_text("\n".join(lines) + "\n")
-            self.console.print(f"{len(lines)} faulty rows or images were left out; they are listed in {file}")

@@ -11,8 +11,13 @@ class Logger:
     There is no call per step: the trainer writes the journal, and a logger reads it from there.
     """
 
-    def start(self, directory: Path) -> None:
-        """Once, on the first rank, when the directory holds config.yaml, overrides.yaml and environment.json."""
+    def start(self, directory: Path, sweep: str | None = None) -> None:
+        """Once, on the first rank, when the directory holds config.yaml, overrides.yaml and environment.json.
+
+        Args:
+            directory: of the run.
+            sweep: name of the search that this run is a trial of.
+        """
 
     def finish(self, status: str) -> None:
         """Once, when training is over: FINISHED, FAILED or KILLED. Returns in bounded time; never raises."""

@@ -79,9 +79,10 @@ class MLflow(Logger):
         self._courier: subprocess.Popen[str] | None = None
         self._warned = False
 
-    def start(self, directory: Path) -> None:
+    def start(self, directory: Path, sweep: str | None = None) -> None:
         """Send the courier off."""
         self.directory = Path(directory)
+        self.settings["parent"] = self.settings["parent"] or sweep
         try:
             self._courier = subprocess.Popen(
                 [sys.executable, "-m", "gaze.loggers.courier"],

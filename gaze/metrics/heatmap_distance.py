@@ -40,7 +40,9 @@ class HeatmapDistance(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
-        average, nearest = distances(self.peak(prediction.heatmap), targets.points)
+        point = self.peak(prediction.heatmap)
+        broken = prediction.heatmap.isnan().any(-1).any(-1)  # its largest cell would be a place like any other
+        average, nearest = distances(point.masked_fill(broken[:, None], torch.nan), targets.points)
         counted = in_frame(targets)
         self.total_avg += average.double().masked_fill(~counted, 0.0).sum()
         self.total_min += nearest.double().masked_fill(~counted, 0.0).sum()

@@ -19,7 +19,7 @@ from gaze.callbacks.callback import Callback
 from gaze.checkpoints import read_weights
 from gaze.signals import Interrupted
 from gaze.trainer import Trainer
-from gaze.trusted import TRUSTED
+from gaze.trusted import MODELS, TRUSTED
 
 STUBS = Path(__file__).parents[1] / "stubs" / "conf"
 TOY = ("hardware=cpu", "hardware.workers=0", "logger=none", "trainer.batch_size=4", "trainer.epochs=1")
@@ -70,6 +70,7 @@ def trusted_stubs(monkeypatch):
     """Configs may name stubs, in these tests only."""
     for module in ("gaze.trusted", "gaze.signatures", "gaze.runs"):
         monkeypatch.setattr(f"{module}.TRUSTED", (*TRUSTED, "tests.stubs.*"))
+    monkeypatch.setattr("gaze.runs.MODELS", (*MODELS, "tests.stubs.*"))
 
 
 def composed(path: Path, *overrides: str) -> DictConfig:
