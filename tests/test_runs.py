@@ -1,6 +1,5 @@
 """Run directories: built from trusted names only, held by one process, continued with the same config."""
 
-import multiprocessing
 import os
 import time
 
@@ -11,6 +10,7 @@ from omegaconf import OmegaConf
 
 from gaze.checkpoints import Checkpoints
 from gaze.runs import ConfigError, Run, RunError, build, check, differences, load_model, without_weights
+from tests.processes import context
 
 MODEL = {
     "_target_": "gaze.models.gazelle.GazeLLE",
@@ -89,9 +89,9 @@ def hold(path, taken, leave):
 
 
 def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp_path):
-    context = multiprocessing.get_context("fork")
-    taken, leave = context.Event(), context.Event()
-    first = context.Process(target=hold, args=(tmp_path, taken, leave))
+    start = context()
+    taken, leave = start.Event(), start.Event()
+    first = start.Process(target=hold, args=(tmp_path, taken, leave))
     first.start()
     assert taken.wait(30)
     with (
@@ -147,9 +147,9 @@ def test_hydra_s_own_keys_beyond_target_and_partial_are_refused(key):
 
 
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path):
-    context = multiprocessing.get_context("fork")
-    taken = context.Event()
-    child = context.Process(target=hold_with_a_worker, args=(tmp_path, taken))
+    start = context()
+    taken = start.Event()
+    child = start.Process(target=hold_with_a_worker, args=(tmp_path, taken))
     child.start()
     assert taken.wait(30)
     os.kill(child.pid, 9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -15,6 +14,7 @@ from gaze.callbacks.callback import Callback
 from gaze.callbacks.checkpoint import Checkpoint
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.log import Log
+from tests.processes import exit_code
 from tests.stubs.training import line_trainer
 
 STEPS = 24  # of the whole run: 4 epochs of 6
@@ -44,15 +44,6 @@ def outcome(run) -> list[torch.Tensor]:
     return [*run.model.state_dict().values(), *optimizer, *run.eval_model.state_dict().values(), torch.tensor(figures)]
 
 
-def in_a_child(target, *args) -> int:
-    """Exit code of a forked process that runs `target`; negative for a signal."""
-    child = multiprocessing.get_context("fork").Process(target=target, args=args)
-    child.start()
-    child.join(120)
-    assert child.exitcode is not None, "the child hangs"
-    return child.exitcode
-
-
 def fit(path, workers=0, kill_at=None):
     trainer(path, workers, kill_at).fit()
 
@@ -67,7 +58,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_killed_at_random_steps_and_resumed(tmp_path, workers, uninterrupted):
     for step in sorted(random.Random(workers).sample(range(1, STEPS), 3)):
-        assert in_a_child(fit, tmp_path, workers, step) == -signal.SIGKILL
+        assert exit_code(fit, tmp_path, workers, step) == -signal.SIGKILL
     rest = trainer(tmp_path, workers)
     rest.fit()
     for ours, theirs in zip(outcome(rest), uninterrupted, strict=True):
@@ -90,7 +81,7 @@ def fit_killed_in_a_save(path, call):
 
 @pytest.mark.parametrize("call", [1, 2, 5, 8, 13])
 def test_killed_while_a_checkpoint_is_written(tmp_path, call, uninterrupted):
-    assert in_a_child(fit_killed_in_a_save, tmp_path, call) == -signal.SIGKILL
+    assert exit_code(fit_killed_in_a_save, tmp_path, call) == -signal.SIGKILL
     rest = trainer(tmp_path)
     rest.fit()
     for ours, theirs in zip(outcome(rest), uninterrupted, strict=True):
@@ -98,7 +89,7 @@ def test_killed_while_a_checkpoint_is_written(tmp_path, call, uninterrupted):
 
 
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, uninterrupted, caplog):
-    in_a_child(fit, tmp_path, 0, 11)
+    exit_code(fit, tmp_path, 0, 11)
     newest = max((tmp_path / "last").iterdir())
     file = newest / "model.safetensors"
     data = bytearray(file.read_bytes())
