@@ -17,7 +17,14 @@ from tests.datasets.folders import write_gazefollow_folder
 from tests.stubs.entry import ENVIRONMENT, TOY
 
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gaze.train")
-RUN = (*TOY, "hardware=ddp", "dir=run", "trainer.batch_size=2", "callback=[log,checkpoint]", "callback.log.every_steps=1")
+RUN = (
+    *TOY,
+    "hardware=ddp",
+    "dir=run",
+    "trainer.batch_size=2",
+    "callback=[log,checkpoint]",
+    "callback.log.every_steps=1",
+)
 
 
 def launch(home, *arguments) -> subprocess.Popen:
