@@ -114,14 +114,16 @@ def summarise(figures: dict[str, dict[str, float]], run: Path, trained_s: float,
 
 def report(summary: dict, out: Path) -> None:
     """Print the verdict and where to look next."""
-    ledger = Path(summary["run"]) / "mlflow.json"
+    run = Path(summary["run"])
+    sent = (run / "mlflow.json").exists()
+    logged = f"make mlflow, then run {run.name} of experiment gazelle_small" if sent else "not logged"
     print(
         f"On synthetic test pictures the model is {summary['min_l2_reduction']:.0%} closer to the target (min L2) than the\n"
         f"best baseline, '{summary['best_baseline']}'. It sees where the eyes point; the baselines only know where heads are.\n\n"
         f"  pictures   {out / 'predictions.png'}\n"
         f"  numbers    {out / 'summary.json'}\n"
         f"  run        {summary['run']}\n"
-        f"  MLflow     {'make mlflow, then experiment gazelle_small' if ledger.exists() else 'not logged'}\n"
+        f"  MLflow     {logged}\n"
         f"  time       {summary['train_seconds'] / 60:.1f} min of training, {summary['total_seconds'] / 60:.1f} min in all"
     )
     if summary["min_l2_reduction"] < 0.4:

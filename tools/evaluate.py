@@ -35,7 +35,8 @@ def main(cfg: DictConfig) -> None:
     )
     out = Path(cfg.out or Path(cfg.run) / f"evaluation_{cfg.split}.json")
     write_text(out, json.dumps({"run": cfg.run, "split": cfg.split, "figures": figures}, indent=2))
-    table(figures, f"{cfg.run}, {cfg.split} split; written to {out}")
+    table(figures, f"{cfg.split} split")
+    print(f"written to {out}")
 
 
 if __name__ == "__main__":
