@@ -31,7 +31,9 @@ def test_the_backbone_it_adds_is_one():
 
 
 COMMANDS = [line for block in blocks("") for line in block.splitlines()]
-TRAINING = [c.split("#")[0].split("gaze.train ")[1] for c in COMMANDS if "gaze.train model" in c or "gaze.train -m" in c]
+TRAINING = [
+    c.split("#")[0].split("gaze.train ")[1] for c in COMMANDS if "gaze.train model" in c or "gaze.train -m" in c
+]
 
 
 @pytest.mark.parametrize("command", TRAINING)
