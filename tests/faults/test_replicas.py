@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -14,9 +12,8 @@ import yaml
 
 from gaze.checkpoints import Checkpoints
 from tests.datasets.folders import write_gazefollow_folder
-from tests.stubs.entry import ENVIRONMENT, TOY
+from tests.stubs.entry import TOY, start
 
-LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "gaze.train")
 RUN = (
     *TOY,
     "hardware=ddp",
@@ -27,31 +24,19 @@ RUN = (
 )
 
 
-def launch(home, *arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*LAUNCH, *RUN, *arguments],
-        cwd=home,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.slow
 def test_two_replicas_start_stop_at_a_signal_and_go_on(tmp_path):
     write_gazefollow_folder(tmp_path / "data", {"train": 24, "val": 5}, size=(32, 32))
-    first = launch(tmp_path, "trainer.epochs=3000")
+    first = start(tmp_path, *RUN, "trainer.epochs=3000", replicas=2)
     journal = tmp_path / "run" / "metrics.jsonl"
     try:
         deadline = time.monotonic() + 150
         while not journal.exists() or len(journal.read_text().splitlines()) < 8:
             assert time.monotonic() < deadline, "training did not begin"
-            assert first.poll() is None, first.communicate()[0]
+            assert first.poll() is None, first.communicate()[1]
             time.sleep(0.2)
         first.send_signal(signal.SIGTERM)  # torchrun passes it on
-        output = first.communicate(timeout=100)[0]
+        output = first.communicate(timeout=100)[1]
     finally:
         if first.poll() is None:
             os.killpg(first.pid, signal.SIGKILL)
@@ -60,8 +45,8 @@ def test_two_replicas_start_stop_at_a_signal_and_go_on(tmp_path):
     assert stopped_at >= 8
 
     epochs = stopped_at // 6 + 2
-    rest = launch(tmp_path, f"trainer.epochs={epochs}", "resume.allow=[trainer.epochs]")
-    output = rest.communicate(timeout=150)[0]
+    rest = start(tmp_path, *RUN, f"trainer.epochs={epochs}", "resume.allow=[trainer.epochs]", replicas=2)
+    output = rest.communicate(timeout=150)[1]
     assert rest.returncode == 0, output
     assert f"continuing {tmp_path / 'run'} at step {stopped_at}" in output
     assert Checkpoints(tmp_path / "run" / "last").steps()[-1] == epochs * 6

@@ -20,10 +20,16 @@ TOY = ("model=gazelle_small", "dataset.root=data", *SMALL_BACKBONE, *SMALL_HEAD,
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 
 
-def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A process of its own that trains in `directory`, in a group of its own as a shell would make it."""
+def start(directory: Path, *arguments: str, replicas: int = 1) -> subprocess.Popen[str]:
+    """A process of its own that trains in `directory`, in a group of its own as a shell would make it.
+
+    With several replicas it is torchrun's.
+    """
+    torchrun = (
+        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(replicas)) if replicas > 1 else ()
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "gaze.train", *arguments],
+        [sys.executable, *torchrun, "-m", "gaze.train", *arguments],
         cwd=directory,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
