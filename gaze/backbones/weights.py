@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from timm.models import eva, get_pretrained_cfg, vision_transformer
 from torch import Tensor, nn
 
+from gaze.errors import UserError
+
 PRETRAINED = "pretrained"
 
 
@@ -23,7 +25,7 @@ def load_weights(network: nn.Module, name: str, weights: str) -> None:
             of the original DINOv2 and DINOv3 code; flat, or under a key ``model`` or ``state_dict``.
 
     Raises:
-        FileNotFoundError, RuntimeError: the file is not there, or can't be had.
+        FileNotFoundError, UserError: the file is not there, or can't be had.
         ValueError: the file is of another kind, or its tensors don't fit; all of them are listed.
     """
     state = _download(name) if weights == PRETRAINED else _convert(read_tensors(Path(weights)), network)
@@ -93,7 +95,7 @@ def _download(name: str) -> dict[str, Tensor]:
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
     except Exception as error:  # every layer below has its own kinds of failure: timm, hub client, sockets
-        raise RuntimeError(
+        raise UserError(
             f"could not download the weights of {name} ({type(error).__name__}): fetch {_source(name)} "
             "and set backbone.weights to its path, or to null for random weights"
         ) from error

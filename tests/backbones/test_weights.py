@@ -9,6 +9,7 @@ from torch import nn
 
 from gaze.backbones.vit import _keep_published_periods
 from gaze.backbones.weights import load_weights, read_tensors
+from gaze.errors import UserError
 
 
 def dinov2():
@@ -116,9 +117,7 @@ def test_a_failed_download_names_the_file_and_the_key(monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(
-        RuntimeError, match=r"fetch https://huggingface.co/timm/vit_base.*and set backbone.weights"
-    ) as e:
+    with pytest.raises(UserError, match=r"fetch https://huggingface.co/timm/vit_base.*and set backbone.weights") as e:
         load_weights(nn.Module(), "vit_base_patch14_dinov2", "pretrained")
     assert str(e.value).count("\n") == 0
 
