@@ -63,7 +63,8 @@ class DisplacementPrior(nn.Module):
         labels: of the training split.
         size: (h, w) of the heatmap.
         bandwidth: of the weights over head positions, in image sides.
-        most: training heads used; more change nothing but the time.
+        most: training heads used, spread evenly over the split; they fill the picture densely, and time
+            grows with them.
     """
 
     centres: Tensor
@@ -75,9 +76,14 @@ class DisplacementPrior(nn.Module):
         super().__init__()
         self.size, self.bandwidth = (size[0], size[1]), bandwidth
         seen = labels.points.isfinite().all(-1)
-        centres = box_centres(labels.head_bbox)[:, None].expand(-1, seen.shape[1], -1)[seen][:most]
-        self.register_buffer("centres", centres)
-        self.register_buffer("offsets", labels.points[seen][:most] - centres)
+        centres, points = (
+            box_centres(labels.head_bbox)[:, None].expand(-1, seen.shape[1], -1)[seen],
+            labels.points[seen],
+        )
+        # Evenly: labels are in the order of their paths, which may be that of shows or places.
+        chosen = torch.linspace(0, len(points) - 1, min(most, len(points)), dtype=torch.float64).long()
+        self.register_buffer("centres", centres[chosen])
+        self.register_buffer("offsets", (points - centres)[chosen])
 
     def forward(self, inputs: SceneInputs) -> ScenePrediction:
         h, w = self.size

@@ -52,5 +52,14 @@ def test_the_displacement_prior_moves_with_the_head_and_depends_on_where_it_is()
     assert torch.allclose(guess, torch.tensor([[0.47, 0.6], [0.53, 0.6]]), atol=0.03)
 
 
+def test_the_displacement_prior_learns_from_the_whole_split():
+    heads = torch.full((90, 2), 0.5)
+    points = heads + torch.tensor([[-0.3, 0.0]] * 30 + [[0.3, 0.0]] * 60)  # those in the end are the majority
+    model = DisplacementPrior(labels(points, heads), most=9)
+    assert len(model.centres) == 9
+    guess = subcell_peak(model(inputs(torch.tensor([[0.5, 0.5]]))).heatmap)
+    assert torch.allclose(guess, torch.tensor([[0.8, 0.5]]), atol=0.02)
+
+
 def test_only_scene_data_has_scene_baselines():
     assert scene_baselines(Line("train")) == {}

@@ -57,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--world", nargs="*", default=[], help="overrides of tools/synthesize.py, such as train=2000")
     parser.add_argument("--train", nargs="*", default=[], help="overrides of gaze.train, such as trainer.epochs=2")
     options = parser.parse_args()
+    options.out = options.out.resolve()  # the commands run in the project's folder
     options.out.mkdir(parents=True, exist_ok=True)
     return options
 
@@ -119,7 +120,7 @@ def report(summary: dict, out: Path) -> None:
     logged = f"make mlflow, then run {run.name} of experiment gazelle_small" if sent else "not logged"
     print(
         f"On synthetic test pictures the model is {summary['min_l2_reduction']:.0%} closer to the target (min L2) than the\n"
-        f"best baseline, '{summary['best_baseline']}'. It sees where the eyes point; the baselines only know where heads are.\n\n"
+        f"best baseline, '{summary['best_baseline']}'. It sees where the eyes point; the baselines never look at a face.\n\n"
         f"  pictures   {out / 'predictions.png'}\n"
         f"  numbers    {out / 'summary.json'}\n"
         f"  run        {summary['run']}\n"

@@ -32,15 +32,15 @@ class Log(Callback):
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
         self.unwritten: list[tuple[int, dict[str, float]]] = []
+        self.listed: set[str] = set()  # faults of the data that are in the run's list
         self._restart_clock()
 
     def fit_start(self, trainer: Trainer) -> None:
-        sets = {"train": trainer.train_set, "val": trainer.val_set}
-        lines = [f"{split}: {fault}" for split, samples in sets.items() for fault in samples.faults]
-        if lines and trainer.hardware.main:
-            file = trainer.run.path / "left_out.txt"
-            file.write_text("\n".join(lines) + "\n")
-            logger.warning("%d faulty rows or images were left out; they are listed in %s", len(lines), file)
+        file = trainer.run.path / "left_out.txt"
+        self.listed = set(file.read_text().splitlines()) if file.exists() else set()  # of a run that is resumed
+        if trainer.hardware.main:
+            self._list_faults(trainer)
+        self.listed |= set(_faults(trainer))  # replicas find the same ones at the start
 
     def epoch_start(self, trainer: Trainer) -> None:
         self._restart_clock()  # validation is not training time
@@ -55,6 +55,7 @@ class Log(Callback):
             self._write(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        self._list_faults(trainer)
         self._write(trainer)
         figures = {f"val/{name}": value for name, value in metrics.items()}
         best = {f"val/best_{trainer.monitor}": trainer.best[trainer.monitor]}
@@ -69,6 +70,19 @@ class Log(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.sums, self.counts = state["sums"], state["counts"]
+
+    def _list_faults(self, trainer: Trainer) -> None:
+        """Add the faults found since the last time to the run's list."""
+        lines = [line for line in _faults(trainer) if line not in self.listed]
+        if lines:
+            self.listed |= set(lines)
+            file = trainer.run.path / "left_out.txt"
+            try:
+                with file.open("a") as handle:
+                    handle.write("\n".join(lines) + "\n")
+            except OSError as error:
+                logger.warning("%s can't be written: %s", file, error.strerror or error)
+            logger.warning("%d faulty rows or images were left out; they are listed in %s", len(lines), file)
 
     def _write(self, trainer: Trainer) -> None:
         if not self.sums:
@@ -98,3 +112,8 @@ class Log(Callback):
 
     def _restart_clock(self) -> None:
         self.since, self.steps = time.perf_counter(), 0
+
+
+def _faults(trainer: Trainer) -> list[str]:
+    sets = {"train": trainer.train_set, "val": trainer.val_set}
+    return [f"{split}: {' '.join(str(fault).split())}" for split, samples in sets.items() for fault in samples.faults]

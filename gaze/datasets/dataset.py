@@ -17,11 +17,12 @@ class Dataset(TorchDataset):
     of it, drawn from that generator alone, so that (seed, epoch, index) decides it and the number of
     loader workers does not.
 
-    Attributes:
-        faults: what was left out because it could not be used; listed in the run directory.
     """
 
-    faults: Sequence[object] = ()
+    @property
+    def faults(self) -> Sequence[object]:
+        """What was left out because it could not be used, when the data set was opened or since; runs list it."""
+        return ()
 
     def __len__(self) -> int:
         raise NotImplementedError

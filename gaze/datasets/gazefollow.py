@@ -55,17 +55,19 @@ class GazeFollow(Dataset):
         augmentations: applied after the resize, in order; training only.
         val_fraction: share of the training images held out where there is no val file, from 0 to below 1.
         check: what is looked at before training begins. "labels": the annotations, and no image where the
-            JSON says how large each is (raw annotations don't). "headers": also that each image is there and how
-            large it is; some 10,000 images a second. "decode": also every pixel, some 1,000 a second on two cores.
+            JSON says how large each is (raw annotations don't). "headers": also that each image is there, how
+            large it is and that its file is not cut off; some 8,000 images a second. "decode": also every pixel,
+            some 1,000 a second on two cores.
         on_corrupt: "raise" reports the faults as an error. "skip" drops the rows and images at fault,
             keeps the list in `faults`, and replaces an image that turns out to be unreadable in training by
-            the next readable one. In evaluation such an image is an error under either, for a
+            the next readable one, which `faults` then lists, too. In evaluation such an image is an error under either, for a
             substitute would be counted twice; "decode" finds it beforehand.
         skip_limit: the most faults, as a share of the annotation rows, that "skip" accepts.
         max_pixels: an image of more pixels than this is at fault.
+        upright: turn pictures as their EXIF orientation says. GazeFollow's boxes are those of the picture as it is
+            stored, which is what Pillow opens; true suits labels that were drawn on what a viewer shows.
 
     Attributes:
-        faults: what was dropped, and why.
         labels: `SceneLabels`, the labels in flat arrays.
 
     Raises:
@@ -84,6 +86,7 @@ class GazeFollow(Dataset):
         on_corrupt: str = "raise",
         skip_limit: float = 0.1,
         max_pixels: int = MAX_PIXELS,
+        upright: bool = False,
     ) -> None:
         self.image_size = _size(image_size)
         _one_of("check", check, _CHECKS)
@@ -92,13 +95,21 @@ class GazeFollow(Dataset):
             raise ValueError(f"GazeFollow.val_fraction is {val_fraction}; expected a fraction from 0 to below 1")
         self.root, self.split = root, split
         self.crop, self.augmentations = crop, list(augmentations)
-        self.on_corrupt, self.max_pixels = on_corrupt, max_pixels
+        self.on_corrupt, self.max_pixels, self.upright = on_corrupt, max_pixels, upright
         rows, faults = _read(root, split, val_fraction)
         answers = len(rows) + len(faults)
-        rows, more = _check(rows, root, split, check, max_pixels)
-        self.faults: list[Fault] = faults + more
+        rows, more = _check(rows, root, split, check, max_pixels, upright)
+        self._dropped: list[Fault] = faults + more
         self._judge(answers, len(rows), skip_limit)
         self.labels = pack(rows)
+        self._replaced = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # written by loader workers
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What was dropped at construction, and the images that were replaced since, in any loader worker."""
+        found, do = "can't be read, and another image takes its place", "restore the file, or remove the row"
+        late = self._replaced.nonzero()[:, 0].tolist()
+        return [*self._dropped, *(Fault(self.name(i), found, "a readable image", do) for i in late)]
 
     def __len__(self) -> int:
         return len(self.labels.path)
@@ -142,12 +153,13 @@ class GazeFollow(Dataset):
                 if not substitute or attempt == _SUBSTITUTES - 1:
                     raise
                 log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
+                self._replaced[index] = True
                 index = (index + 1) % len(self)
         raise AssertionError("the loop returns or raises")
 
     def _native(self, index: int) -> Scene:
         file = inside(self.root, self.name(index))
-        image = read_image(file, self.max_pixels)
+        image = read_image(file, self.max_pixels, self.upright)
         expected = tuple(self.labels.size[index].tolist())
         if tuple(image.shape[-2:]) != expected:
             height, width = image.shape[-2:]
@@ -159,15 +171,17 @@ class GazeFollow(Dataset):
 
     def _judge(self, answers: int, left: int, skip_limit: float) -> None:
         title = f"the {self.split} split of {self.root}"
-        if self.faults and self.on_corrupt == "raise":
-            raise DatasetError(report(title, self.faults) + "\nCorrect them, or drop what is at fault: on_corrupt=skip")
-        if len(self.faults) > skip_limit * answers:
+        if self._dropped and self.on_corrupt == "raise":
+            raise DatasetError(
+                report(title, self._dropped) + "\nCorrect them, or drop what is at fault: on_corrupt=skip"
+            )
+        if len(self._dropped) > skip_limit * answers:
             limit = f"more than skip_limit={skip_limit:g} of its {answers} rows; correct them or raise the limit"
-            raise DatasetError(f"{report(title, self.faults)}\nThat is {limit}")
+            raise DatasetError(f"{report(title, self._dropped)}\nThat is {limit}")
         if not left:
             raise DatasetError(f"{title} holds no head that can be used; expected at least one annotated image")
-        if self.faults:
-            log.warning("%s; skipped", report(title, self.faults))
+        if self._dropped:
+            log.warning("%s; skipped", report(title, self._dropped))
 
 
 def _read(root: str, split: str, val_fraction: float) -> tuple[Rows, list[Fault]]:
@@ -198,13 +212,13 @@ def _read(root: str, split: str, val_fraction: float) -> tuple[Rows, list[Fault]
     return rows, faults
 
 
-def _check(rows: Rows, root: str, split: str, check: str, max_pixels: int) -> tuple[Rows, list[Fault]]:
+def _check(rows: Rows, root: str, split: str, check: str, max_pixels: int, upright: bool) -> tuple[Rows, list[Fault]]:
     """The rows that are good, and what is wrong with the others."""
     rows, faults = check_labels(rows, split == "test")
     if check == "labels" and (rows.size > 0).all():
         rows, more = check_paths(rows, root)
     else:
-        rows, more = check_images(rows, root, check == "decode", max_pixels)
+        rows, more = check_images(rows, root, check == "decode", max_pixels, upright)
     rows, outside = check_inside(rows)
     return rows, faults + more + outside
 

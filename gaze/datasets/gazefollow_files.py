@@ -20,6 +20,7 @@ import pyarrow.csv
 
 from gaze.datasets.annotations import Rows
 from gaze.datasets.faults import Fault
+from gaze.datasets.paths import plain
 
 _PERSON = ["body_bbox_x", "body_bbox_y", "body_bbox_w", "body_bbox_h", "eye_x", "eye_y", "gaze_x", "gaze_y"]
 _BOX = ["bbox_x_min", "bbox_y_min", "bbox_x_max", "bbox_y_max"]
@@ -55,7 +56,7 @@ def read_raw(file: str, name: str, several_annotators: bool) -> tuple[Rows, list
         file=name,
         unit="line",
         number=number,
-        path=table["path"].combine_chunks(),
+        path=_plain(table["path"].combine_chunks()),
         head=values["eye_x"] if several_annotators else number.astype(np.float64),
         box=np.stack([values[c] for c in _BOX], axis=1),
         gaze=np.stack([values["gaze_x"], values["gaze_y"]], axis=1),
@@ -80,7 +81,7 @@ def read_json(file: str, name: str, several_annotators: bool) -> tuple[Rows, lis
     for number, image in enumerate(images, start=1):
         where = f"{name}:image {number}"
         try:
-            path, heads, size = str(image["path"]), image["heads"], _declared(image)
+            path, heads, size = plain(str(image["path"])), image["heads"], _declared(image)
             if path in seen:
                 raise ValueError(f"path {path!r} is listed before, as image {seen[path]}")
             if not heads:
@@ -102,8 +103,25 @@ def read_paths(file: str, several_annotators: bool) -> set[str]:
     """The image paths that an annotation file names, and nothing else of it; unreadable lines are passed over."""
     if file.endswith(".json"):
         return set(read_json(file, "", several_annotators)[0].path.to_pylist())
-    with open(file, "rb") as handle:
-        return {line.partition(b",")[0].strip(b'"').decode("utf-8", "replace") for line in handle}
+    with open(file, encoding="utf-8-sig", errors="replace", newline="") as handle:
+        first = (line.partition(",")[0] if '"' not in line else _first_cell(line) for line in handle)
+        return {plain(path) for path in first}
+
+
+def _first_cell(line: str) -> str:
+    """The first of a line's cells, some of which are quoted."""
+    try:
+        return next(csv.reader([line]), [""])[0]
+    except csv.Error:
+        return ""
+
+
+def _plain(paths: pa.StringArray) -> pa.StringArray:
+    """The paths, spelt `plain`; only the few that may need it are looked at."""
+    odd = pc.match_substring_regex(paths, r"//|(^|/)\./|/$").to_numpy(zero_copy_only=False)
+    if not odd.any():
+        return paths
+    return pa.array([plain(p) if o else p for p, o in zip(paths.to_pylist(), odd, strict=True)], pa.string())
 
 
 def _well_formed(file: str, name: str, columns: list[str]) -> tuple[list[bytes], np.ndarray, list[Fault]]:

@@ -44,7 +44,7 @@ class ImageError(ValueError):
         return f"{self.path}: {self.reason}" if self.reason else self.path
 
 
-def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, upright: bool = True) -> tuple[int, int]:
     """(height, width) in pixels as `read_image` would give them, from the header alone.
 
     Raises:
@@ -55,12 +55,38 @@ def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tu
         with open(name, "rb") as file:
             image = _opened(name, file, max_pixels)
             width, height = image.size
-            return (width, height) if _TURNED.get(_orientation(image), (False, ()))[0] else (height, width)
+            turned = upright and _TURNED.get(_orientation(image), (False, ()))[0]
+            return (width, height) if turned else (height, width)
     except OSError as error:
         raise ImageError(name, _unreadable(error)) from error
 
 
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UInt8[Tensor, "3 H W"]:
+def looks_whole(path: str | os.PathLike[str]) -> bool:
+    """Whether an image file ends as its format does, from its first and last bytes: a copy that broke off doesn't.
+
+    False says only that a decoder must be asked: trailing bytes after a good picture are no fault.
+
+    Raises:
+        ImageError: the file can't be read.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            start, length = file.read(12), file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - 64))
+            end = file.read()
+    except OSError as error:
+        raise ImageError(name, _unreadable(error)) from error
+    if start.startswith(b"RIFF"):
+        return length >= 8 + int.from_bytes(start[4:8], "little")
+    if start.startswith(b"BM"):
+        return length >= int.from_bytes(start[2:6], "little")
+    return (b"IEND" if start.startswith(b"\x89PNG") else b"\xff\xd9") in end
+
+
+def read_image(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, upright: bool = True
+) -> UInt8[Tensor, "3 H W"]:
     """The picture as a person sees it: RGB, upright, transparency over white; 16 bits a channel become 8.
 
     The tensor is a channels-last view, which resizes twice as fast as a contiguous one. The size is
@@ -69,6 +95,8 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UI
 
     Args:
         max_pixels: an image of more pixels than this is taken for a decompression bomb.
+        upright: turn the picture as its EXIF orientation says. False leaves it as it is stored, which is
+            what annotations mean that were made with a library that doesn't turn, such as Pillow.
 
     Raises:
         ImageError: the file is missing, unreadable, damaged, too large, or not a JPEG, PNG, WebP or BMP.
@@ -80,13 +108,13 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> UI
     except OSError as error:
         raise ImageError(name, _unreadable(error)) from error
     jpeg = simplejpeg is not None and data.startswith(b"\xff\xd8")
-    upright = jpeg and data.find(b"Exif\0", 0, 65536) < 0  # then there is nothing to ask Pillow for
-    image = None if upright else _opened(name, io.BytesIO(data), max_pixels)
+    stored = jpeg and (not upright or data.find(b"Exif\0", 0, 65536) < 0)  # then there is nothing to ask Pillow for
+    image = None if stored else _opened(name, io.BytesIO(data), max_pixels)
     array = _decode_jpeg(name, data, max_pixels) if jpeg else None
     if array is None:
         array = _decode(name, image or _opened(name, io.BytesIO(data), max_pixels))
     tensor = torch.from_numpy(array).permute(2, 0, 1)
-    return tensor if image is None else _turned(tensor, _orientation(image))
+    return _turned(tensor, _orientation(image)) if upright and image is not None else tensor
 
 
 def resize(image: UInt8[Tensor, "3 H W"], size: Sequence[int]) -> UInt8[Tensor, "3 h w"]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gaze.datasets.annotations import Rows
 from gaze.datasets.faults import Fault
-from gaze.datasets.image import ImageError, image_size, read_image
+from gaze.datasets.image import ImageError, image_size, looks_whole, read_image
 from gaze.datasets.paths import PathError, inside
 
 _CHUNK = 256  # files a thread takes at a time
@@ -29,11 +29,18 @@ def check_paths(rows: Rows, root: str) -> tuple[Rows, list[Fault]]:
     return _drop_images(rows, image, np.array([bool(o) for o in outcome], dtype=bool)[image], fault)
 
 
-def check_images(rows: Rows, root: str, decode: bool, max_pixels: int) -> tuple[Rows, list[Fault]]:
-    """Rows of images that can be opened, with their true sizes."""
+def check_images(
+    rows: Rows, root: str, decode: bool, max_pixels: int, upright: bool = True
+) -> tuple[Rows, list[Fault]]:
+    """Rows of images that can be opened, with their true sizes.
+
+    Args:
+        decode: look at every pixel. Otherwise only at header and end of a file, which shows what is cut off.
+        upright: see `read_image`.
+    """
     distinct, image = rows.images()
     first = np.unique(image, return_index=True)[1]
-    outcome = _sizes(root, distinct.to_pylist(), decode, max_pixels)
+    outcome = _sizes(root, distinct.to_pylist(), decode, max_pixels, upright)
     unusable = np.array([isinstance(size, str) for size in outcome], dtype=bool)
     size = np.array([(0, 0) if isinstance(size, str) else size for size in outcome], dtype=np.int64).reshape(-1, 2)
     declared = rows.size[first]
@@ -76,18 +83,18 @@ def _first_of(image: np.ndarray) -> np.ndarray:
     return first
 
 
-def _sizes(root: str, paths: list[str], decode: bool, max_pixels: int) -> list[tuple[int, int] | str]:
+def _sizes(root: str, paths: list[str], decode: bool, max_pixels: int, upright: bool) -> list[tuple[int, int] | str]:
     """For each image its (height, width), or what is wrong with it."""
 
     def one(path: str) -> tuple[int, int] | str:
         try:
             file = inside(root, path)
-            if not decode:
-                return image_size(file, max_pixels)
-            height, width = read_image(file, max_pixels).shape[-2:]
+            size = image_size(file, max_pixels, upright)
+            if decode or not looks_whole(file):
+                read_image(file, max_pixels)
         except (PathError, ImageError) as error:
             return str(error)
-        return height, width
+        return size
 
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
     # More threads than cores: on a network disk the time goes into waiting.

@@ -10,6 +10,15 @@ class PathError(ValueError):
     """A path that leaves the data root."""
 
 
+def plain(relative: str) -> str:
+    """The same path without parts that mean nothing, so that one file has one name: "./a//b.jpg" is "a/b.jpg".
+
+    What `inside` refuses (a leading slash, "..") stays as it is.
+    """
+    anchor = "/" if relative.startswith("/") else ""
+    return anchor + "/".join(part for part in relative.split("/") if part not in ("", "."))
+
+
 def inside(root: str, relative: str) -> str:
     """The path of a file below `root`, by a name that an annotation file gave.
 

@@ -31,9 +31,11 @@ def predict_images(
     becomes `a_gaze.jpg` in `out`, upright and of the same size.
 
     Raises:
-        UserError: no image can be used, or `out` holds a file that is not ours.
+        UserError: no image can be used, `out` holds a file that is not ours, or `batch_size` is less than 1.
         ImageError, HeadsError: the only image, or its head boxes, cannot be used.
     """
+    if batch_size < 1:
+        raise UserError(f"batch_size={batch_size}; expected a number of images, 1 or more")
     root, names = find_images(source, out)
     overlays = {name: overlay_name(name) for name in names}
     outbox = Outbox(out, list(overlays.values()), about)

@@ -19,9 +19,9 @@ class HeatmapAUC(Metric):
 
     The probabilities are resized bilinearly to the picture's size, as GazeFollow's evaluation does. Not
     comparable with `gaze.metrics.vat.VAT`, where a rectangle of cells is positive. The mean over
-    heads that look into the picture; NaN when there is none. Points beyond the right or lower border
-    count as the last pixel; those beyond the left or upper one are no annotations (the reference drops
-    only those to the left, and lets the others wrap around).
+    heads that look into the picture; NaN when there is none, and when one of their maps holds a NaN.
+    Points beyond the right or lower border count as the last pixel; those beyond the left or upper one
+    are no annotations (the reference drops only those to the left, and lets the others wrap around).
 
     Args:
         max_pixels: resized at a time, over all heads; bounds the memory, and on a CPU fits its cache.
@@ -40,6 +40,8 @@ class HeatmapAUC(Metric):
     def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
         probability = prediction.heatmap.sigmoid()
         counted = in_frame(targets)
+        broken = counted & probability.isnan().any(-1).any(-1)  # comparing with NaN would pass for an opinion
+        self.total += torch.where(broken.any(), torch.nan, 0.0)
         sizes, which = torch.unique(targets.image_size, dim=0, return_inverse=True)
         for k, (height, width) in enumerate(sizes.tolist()):
             heads = torch.nonzero(counted & (which == k))[:, 0]

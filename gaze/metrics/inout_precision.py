@@ -15,7 +15,8 @@ class InoutPrecision(Metric):
     """``inout_ap``: average precision over all heads whose label is known; in the picture is positive.
 
     A constant prediction scores the share of positives, about 0.64 on VideoAttentionTarget. Ranked by
-    logits, so that what a sigmoid rounds to 1 is still told apart. NaN without a positive.
+    logits, so that what a sigmoid rounds to 1 is still told apart. NaN without a positive, and when the logit of
+    a known label is NaN.
     """
 
     full_state_update = False
@@ -41,4 +42,5 @@ class InoutPrecision(Metric):
             return {"inout_ap": torch.tensor(torch.nan, device=self.device)}
         logits, labels = dim_zero_cat(self.logits), dim_zero_cat(self.labels)
         known = ~labels.isnan()
-        return {"inout_ap": average_precision(logits[known], labels[known])}
+        broken = (known & logits.isnan()).any()  # sorting would put NaN somewhere
+        return {"inout_ap": average_precision(logits[known], labels[known]).masked_fill(broken, torch.nan)}

@@ -23,8 +23,8 @@ class VAT(Metric):
     For the AUC a rectangle of up to 19 x 19 cells around the first annotation is positive; its last row
     and column never are (the published slice ends at 63). The distance is from the corner of the largest
     cell to that annotation, in fractions of the picture. Heatmaps of another size are resized, as
-    probabilities and bilinearly. NaN when no head counted; a head whose rectangle is empty (a target
-    far beyond the border) counts in the distance only.
+    probabilities and bilinearly. NaN when no head counted, or the map of one holds a NaN; a head whose
+    rectangle is empty (a target far beyond the border) counts in the distance only.
     """
 
     full_state_update = False
@@ -45,13 +45,15 @@ class VAT(Metric):
         first = targets.points[:, :1]
         counted = in_frame(targets) & annotated(first)[:, 0]
 
+        broken = counted & probability.isnan().any(-1).any(-1)  # ranks and peaks would hide it
+        failure = torch.where(broken.any(), torch.nan, 0.0)
         auc = auc_of_mask(probability.flatten(1), hit_cells(first[:, 0]).flatten(1))
         auc = auc.masked_fill(~counted, torch.nan)
-        self.total_auc += auc.nansum()
+        self.total_auc += auc.nansum() + failure
         self.count_auc += (~auc.isnan()).sum()
 
         distance, _ = distances(corner_peak(probability), first)
-        self.total_l2 += distance.double().masked_fill(~counted, 0.0).sum()
+        self.total_l2 += distance.double().masked_fill(~counted, 0.0).sum() + failure
         self.count_l2 += counted.sum()
 
     def compute(self) -> dict[str, Tensor]:

@@ -74,6 +74,7 @@ def write_gazefollow(
     """
     _check(counts, seed, workers, annotators)
     root = Path(root)
+    _recover(root)
     manifest = Manifest(world.name, world.parameters(), seed, dict(counts), annotators)
     if already_there(root, manifest, overwrite):
         return False
@@ -106,26 +107,41 @@ def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) 
         raise ValueError(f"annotators is {annotators!r}; expected 1 or more lines for each head of the test split")
 
 
+def _recover(root: Path) -> None:
+    """Finish or undo a replacement that was killed between its two renames."""
+    old = _beside(root, "old")
+    if old.exists() and root.exists():
+        shutil.rmtree(old)
+    elif old.exists():
+        old.rename(root)
+
+
 @contextmanager
 def _replacing(root: Path) -> Iterator[Path]:
     """A new folder beside `root` that takes its place in the end, or vanishes if anything goes wrong."""
-    folder, old = root.with_name(root.name + ".tmp"), root.with_name(root.name + ".old")
+    folder, old = _beside(root, "tmp"), _beside(root, "old")
     try:
         shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"{root} can't be written: {error.strerror or error}; choose another folder with out="
-        ) from error
-    try:
         yield folder
         if root.exists():
             root.rename(old)
         folder.rename(root)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if old.exists():
+            old.rename(root)
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise UserError(
+                f"{root} can't be written: {reason}; free space, or choose another folder with out="
+            ) from error
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(root: Path, suffix: str) -> Path:
+    return root.with_name(f"{root.name}.{suffix}")
 
 
 def _write_splits(

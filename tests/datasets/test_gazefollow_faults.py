@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.gazefollow import GazeFollow
@@ -13,6 +14,7 @@ from gaze.datasets.image import ImageError
 from tests.datasets.folders import write_gazefollow_folder
 
 RAW = "train_annotations_release.txt"
+TEST = "test_annotations_release.txt"
 JSON = "train_preprocessed.json"
 COLUMN = {
     "path": 0,
@@ -44,7 +46,7 @@ def edit(root: Path, row: int, file: str = RAW, **cells: object) -> None:
 @pytest.fixture
 def folder(tmp_path):
     """Eight images of one person each: line n of the file is about image n."""
-    write_gazefollow_folder(tmp_path, images={"train": 8}, people=1)
+    write_gazefollow_folder(tmp_path, images={"train": 8, "test": 1}, people=1)
     return tmp_path
 
 
@@ -228,10 +230,63 @@ def test_an_empty_split_is_refused(tmp_path):
 
 
 def spoil(folder: Path, image: int) -> Path:
-    """Cut the pixels off and leave the header."""
+    """Overwrite pixels, and leave the header and the end."""
     file = folder / "train" / f"{image:08d}.png"
-    file.write_bytes(file.read_bytes()[:80])
+    data = bytearray(file.read_bytes())
+    data[60:-20] = bytes(len(data) - 80)
+    file.write_bytes(data)
     return file
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp"])
+def test_an_image_that_is_cut_off_is_found_by_default(folder, suffix):
+    edit(folder, 3, path=f"train/a.{suffix}")
+    picture = Image.open(folder / "train" / "00000003.png")
+    picture.save(folder / "train" / f"a.{suffix}")
+    assert len(open_split(folder)) == 8
+    data = (folder / "train" / f"a.{suffix}").read_bytes()
+    (folder / "train" / f"a.{suffix}").write_bytes(data[: len(data) * 9 // 10])
+    with pytest.raises(DatasetError, match=rf"line 4: .*a\.{suffix}: .* is damaged"):
+        open_split(folder)
+    skipping = open_split(folder, on_corrupt="skip", skip_limit=0.2)
+    assert len(skipping) == 7
+    assert len(skipping.faults) == 1
+
+
+@pytest.mark.parametrize("format", ["raw", "json"])
+def test_one_image_has_one_name_however_it_is_spelt(tmp_path, format):
+    write_gazefollow_folder(tmp_path, images={"train": 3, "test": 1}, people=1, format=format)
+    name = {"raw": RAW, "json": "train_preprocessed.json"}[format]
+    text = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(text.replace("train/00000001.png", "./train//00000001.png", 1))
+    dataset = open_split(tmp_path)
+    assert [dataset.name(i) for i in range(3)] == [f"train/{i:08d}.png" for i in range(3)]
+    other = {"raw": TEST, "json": "test_preprocessed.json"}[format]
+    text = (tmp_path / other).read_text()
+    leak = text.replace("test/00000000.png", "train/./00000002.png")
+    (tmp_path / other).write_text("\ufeff" + leak if format == "raw" else leak, encoding="utf-8")
+    with pytest.raises(DatasetError, match="train/00000002.png is also in"):
+        open_split(tmp_path)
+
+
+def test_a_quoted_name_with_a_comma_is_a_leak_too(folder):
+    for file, row in ((RAW, 2), (TEST, 0)):
+        edit(folder, row, file, path='"train/a,b.png"')
+    (folder / "train" / "00000002.png").rename(folder / "train" / "a,b.png")
+    with pytest.raises(DatasetError, match="train/a,b.png is also in"):
+        open_split(folder)
+
+
+def test_pictures_are_as_stored_unless_asked_to_be_upright(tmp_path):
+    write_gazefollow_folder(tmp_path, images={"train": 2}, people=1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = tmp_path / "train" / "00000000.png"
+    Image.open(picture).save(picture, exif=exif)
+    assert open_split(tmp_path).picture(0).shape == (3, 48, 64)
+    assert open_split(tmp_path).labels.size[0].tolist() == [48, 64]
+    assert open_split(tmp_path, upright=True).picture(0).shape == (3, 64, 48)
+    assert open_split(tmp_path, upright=True).labels.size[0].tolist() == [64, 48]
 
 
 def test_decode_check_finds_what_headers_do_not_show(folder):
@@ -262,6 +317,9 @@ def test_an_image_that_fails_in_training_is_named_or_replaced_by_the_next(folder
     assert batch.index.item() == 0
     assert torch.equal(batch.inputs.image, dataset[0].inputs.image)
     assert str(file) in caplog.text
+    assert [str(fault).partition(";")[0] for fault in dataset.faults] == [
+        "train/00000007.png: can't be read, and another image takes its place"
+    ]
     with pytest.raises(ImageError):  # in evaluation a substitute would be counted twice
         dataset[7]
 

@@ -33,6 +33,12 @@ def photos(tmp_path):
     return folder
 
 
+def test_a_batch_of_nothing_is_refused_before_anything_is_written(predictor, photos, tmp_path):
+    with pytest.raises(UserError, match="batch_size=0; expected a number of images, 1 or more"):
+        predict_images(predictor, HEADS, photos, tmp_path / "out", {}, batch_size=0)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_and_what_is_below_it(predictor, photos, tmp_path):
     out = tmp_path / "out"
     results = json.loads(predict_images(predictor, HEADS, photos, out, {"run": "tiny"}, batch_size=2).read_text())

@@ -1,4 +1,7 @@
-"""Every metric in conf/metric that is about scenes scores a perfect prediction perfectly, and adds up over replicas."""
+"""Every metric in conf/metric that is about scenes scores a perfect prediction perfectly, adds up, and hides no NaN."""
+
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -64,3 +67,19 @@ def test_replicas_add_up(name):
     second.update(*wrong(1))
     first.merge_state(second)
     assert {key: float(value) for key, value in first.compute().items()} == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nan_that_counts_is_nan_and_nan_that_does_not_is_passed_over(name):
+    metric = groups.build(groups.node("metric", name))
+    prediction, targets = perfect(0)
+
+    def spoilt(drawn, told):
+        heatmap, inout = prediction.heatmap.clone(), prediction.inout.clone()
+        heatmap[drawn, 5, 60], inout[told] = torch.nan, torch.nan
+        return ScenePrediction(heatmap, inout)
+
+    assert all(map(math.isnan, figures(metric, perfect(1), (spoilt(1, 1), targets)).values()))
+    unknown = replace(targets, inout=targets.inout.masked_fill(torch.arange(6) == 1, torch.nan))
+    assert unknown.inout[0] == 0  # looks out of the frame: its map does not count
+    assert figures(metric, (spoilt(0, 1), unknown)) == figures(metric, (prediction, unknown))

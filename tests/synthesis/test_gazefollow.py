@@ -1,6 +1,8 @@
 import hashlib
 import json
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
@@ -161,3 +163,40 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(world, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="can't be written"):
         write_gazefollow(world, tmp_path / "file" / "scenes", {"train": 1})
+
+
+def test_a_full_disk_is_a_sentence_and_the_old_folder_stays(world, tmp_path, monkeypatch):
+    write_gazefollow(world, tmp_path / "scenes", {"train": 1})
+    before = files(tmp_path)
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(UserError, match="can't be written: No space left on device; free space"):
+        write_gazefollow(world, tmp_path / "scenes", {"train": 2}, overwrite=True)
+    assert files(tmp_path) == before
+
+
+def test_a_folder_that_cannot_take_its_place_brings_the_old_one_back(world, tmp_path, monkeypatch):
+    write_gazefollow(world, tmp_path / "scenes", {"train": 1})
+    before, rename = files(tmp_path), Path.rename
+
+    def refuse(self, target):
+        if self.name == "scenes.tmp":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(UserError, match="Input/output error"):
+        write_gazefollow(world, tmp_path / "scenes", {"train": 2}, overwrite=True)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("new_one_there", [False, True])
+def test_a_replacement_that_was_killed_between_its_renames_is_settled(world, tmp_path, new_one_there):
+    root, counts = tmp_path / "scenes", {"train": 1}
+    write_gazefollow(world, root, counts)
+    (shutil.copytree if new_one_there else Path.rename)(root, tmp_path / "scenes.old")
+    assert not write_gazefollow(world, root, counts)  # the old folder is back, or the new one stays: nothing to do
+    assert [file.name for file in tmp_path.iterdir()] == ["scenes"]

@@ -16,8 +16,13 @@ def test_the_demo_leaves_its_pictures_numbers_and_run_and_judges_itself(tmp_path
     world = ["--world", "train=48", "val=8", "test=12", "workers=0"]
     train = ["--train", "trainer.epochs=1", "trainer.batch_size=16", "logger=none", "hardware.workers=0", *TOY]
     done = subprocess.run(
-        [sys.executable, str(DEMO), "--out", str(tmp_path), *world, *train], capture_output=True, text=True, timeout=280
+        [sys.executable, str(DEMO), "--out", "demo", *world, *train],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
+    tmp_path /= "demo"
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary["figures"]) == {"gazelle_small", "centre prior", "train-set mean heatmap", "head position only"}
     for row in summary["figures"].values():
@@ -31,3 +36,5 @@ def test_the_demo_leaves_its_pictures_numbers_and_run_and_judges_itself(tmp_path
     assert done.returncode == 1
     assert "at least 40 % closer" in done.stderr
     assert "train-set mean heatmap" in done.stdout
+    assert "what it sees" in done.stdout
+    assert "than the best baseline's" in done.stdout

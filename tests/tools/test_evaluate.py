@@ -1,0 +1,60 @@
+"""The command: one table for a run on its own data, and on another data set at the run's own picture size."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import gaze
+from tests.datasets.folders import write_gazefollow_folder
+from tests.inference.runs import write_run
+
+TOOL = Path(gaze.__file__).parents[1] / "tools" / "evaluate.py"
+DATASET = {"_target_": "gaze.datasets.gazefollow.GazeFollow", "_partial_": True, "image_size": [32, 48]}
+METRIC = {"heatmap_distance": {"_target_": "gaze.metrics.heatmap_distance.HeatmapDistance"}}
+ROWS = {"tiny", "centre prior", "train-set mean heatmap", "head position only"}
+
+
+def call(folder, *arguments):
+    command = [sys.executable, str(TOOL), *arguments, "hardware=cpu", "hardware.workers=0", f"data_root={folder}"]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of a model whose pictures are 32 x 48 px, and two data sets."""
+    write_gazefollow_folder(tmp_path / "own", images=4)
+    write_gazefollow_folder(tmp_path / "gazefollow", images=4, seed=1)
+    run = write_run(tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config |= {"dataset": DATASET | {"root": str(tmp_path / "own")}, "metric": METRIC}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    return tmp_path
+
+
+def test_a_run_is_compared_on_its_own_data_and_on_another_set_at_its_own_size(folder):
+    done = call(folder, "run=run")
+    assert done.returncode == 0, done.stderr
+    own = json.loads((folder / "run" / "evaluation_test.json").read_text())
+    assert set(own["figures"]) == ROWS
+    assert "head position only" in done.stdout
+    assert all(set(row) == {"avg_l2", "min_l2"} and row["min_l2"] < 1.5 for row in own["figures"].values())
+
+    done = call(folder, "run=run", "dataset=gazefollow", "split=train", "baselines=false", "metric=[heatmap_auc]")
+    assert done.returncode == 0, done.stderr
+    other = json.loads((folder / "run" / "evaluation_gazefollow_train.json").read_text())
+    assert other["dataset"]["image_size"] == [32, 48]
+    assert set(other["figures"]) == {"tiny"}
+    assert 0 <= other["figures"]["tiny"]["auc"] <= 1
+    assert json.loads((folder / "run" / "evaluation_test.json").read_text()) == own
+
+
+def test_mistakes_are_sentences(folder):
+    assert "split 'tset'" in call(folder, "run=run", "split=tset").stderr
+    assert "multiples of the stride 4" in call(folder, "run=run", "image_size=[30,30]").stderr
