@@ -30,7 +30,7 @@ def grouped(
     overrides = overrides or {}
     names = [name for name, _ in model.named_parameters()]
     for pattern in overrides:
-        if not any(_matches(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             raise ValueError(
                 f"optimizer.overrides: {pattern!r} matches no parameter of the model. Modules: {', '.join(modules(model))}"
             )
@@ -38,7 +38,7 @@ def grouped(
     for name, parameter in model.named_parameters():
         options: dict[str, float] = {}
         for pattern, settings in overrides.items():
-            if _matches(name, pattern):
+            if matches(name, pattern):
                 options.update(settings)
         groups.setdefault(tuple(sorted(options.items())), []).append(parameter)
     made = optimizer([{"params": parameters, **dict(options)} for options, parameters in groups.items()])
@@ -49,7 +49,8 @@ def grouped(
     return made
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Does a glob, or the name of a module, name this parameter?"""
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 

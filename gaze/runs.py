@@ -245,7 +245,8 @@ def load_config(run: str | Path) -> DictConfig:
 def load_model(run: str | Path) -> nn.Module:
     """The model of a run with its best weights, or its last if none were validated: frozen, in eval mode, on the CPU.
 
-    It is built from the run's own config; weights that its constructors would read are not read.
+    It is built from the run's own config; weights that its constructors would read are not read. Its
+    `image_size` is the (height, width) in pixels of the pictures it was trained on, or None.
 
     Raises:
         RunError: the directory holds no run, or no weights.
@@ -261,6 +262,8 @@ def load_model(run: str | Path) -> nn.Module:
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
     load_weights(model, path / "model.safetensors")
+    size = OmegaConf.select(config, "dataset.image_size")
+    setattr(model, "image_size", None if size is None else tuple(size))  # noqa: B010  (not a part of Module)
     return model.eval().requires_grad_(False)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -92,7 +94,9 @@ def test_every_model_composes_without_a_problem(model):
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_composes_and_leaves_nothing_but_what_it_must_be_told(experiment):
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
-    overrides = [f"experiment={experiment}"] + ([] if "override /model" in text else ["model=gazelle_small"])
+    (command,) = re.findall(r"^#\s+python -m gaze\.train (.*)$", text, re.MULTILINE)
+    overrides = [word for word in shlex.split(command) if "..." not in word]
+    assert f"experiment={experiment}" in overrides
     found = list(problems(OmegaConf.to_container(composed(*overrides), resolve=True)))
     assert all("a value is missing" in problem for problem in found), found
 

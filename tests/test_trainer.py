@@ -60,7 +60,7 @@ def test_it_learns(tmp_path):
     assert trainer.fit()["mae"] < before / 5
 
 
-@pytest.mark.parametrize("step", [1, 6, 9, 12, 23])
+@pytest.mark.parametrize("step", [1, 6, 9, 12, 23])  # a block opens after 6, where the reference cannot resume
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_stop_at_any_step_changes_nothing_in_the_end(tmp_path, step, workers):
     whole = line_trainer(tmp_path / "whole", everything())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from gaze.callbacks.callback import Callback
 from gaze.freezing import set_trainable
-from gaze.optimizers import modules
+from gaze.optimizers import matches, modules
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -31,13 +32,21 @@ class Unfreeze(Callback):
         first: blocks that train from the start; 0 freezes the whole module, null trains all of it.
         hold_epochs: epochs before the next block thaws.
         every_epochs: epochs between further blocks; null: no further block ever thaws.
+        early: globs over parameters of the module that train as soon as any block does. The code of
+            GazeLLE's DINOv3 successor does so with the class token and the position embedding, which makes
+            autograd go through every block: 1.8 times the time and 4 times the memory for 2 of 12 blocks.
 
     Raises:
-        ValueError: the model has no such module, or it has no blocks.
+        ValueError: the model has no such module, it has no blocks, or a glob matches nothing.
     """
 
     def __init__(
-        self, module: str = "backbone", first: int | None = 0, hold_epochs: int = 0, every_epochs: int | None = None
+        self,
+        module: str = "backbone",
+        first: int | None = 0,
+        hold_epochs: int = 0,
+        every_epochs: int | None = None,
+        early: Sequence[str] = (),
     ) -> None:
         if (first is not None and first < 0) or hold_epochs < 0 or (every_epochs is not None and every_epochs < 1):
             raise ValueError(
@@ -45,6 +54,7 @@ class Unfreeze(Callback):
                 "first >= 0 or null, hold_epochs >= 0 and every_epochs >= 1 or null"
             )
         self.module, self.first, self.hold_epochs, self.every_epochs = module, first, hold_epochs, every_epochs
+        self.early = list(early)
         self.open: int | None = None  # blocks that train now
 
     def target(self, epoch: int, blocks: int) -> int:
@@ -62,19 +72,28 @@ class Unfreeze(Callback):
             return None
         return self.hold_epochs + (blocks - self.first - 1) * self.every_epochs
 
+    def plan(self, blocks: int, epochs: int) -> str:
+        """Which block opens in which epoch of a training of `epochs` epochs, blocks and epochs from 0."""
+        first = self.target(0, blocks)
+        whole = ("none of", "all") if first in (0, blocks) else ()
+        begin = f"{whole[first == blocks]} its {blocks} blocks" if whole else f"the last {first} of {blocks} blocks"
+        openings = [
+            f"block {blocks - opened} from epoch {epoch}"
+            for epoch in range(1, epochs)
+            for opened in range(self.target(epoch - 1, blocks) + 1, self.target(epoch, blocks) + 1)
+        ]
+        return f"{begin} train from the start" + "".join(f", {opening}" for opening in openings)
+
     def fit_start(self, trainer: Trainer) -> None:
         blocks = len(self._blocks(trainer.model))
-        last = self.last_epoch(blocks)
         self._apply(trainer)
-        if last is None:
-            logger.info("%s: %d of %d blocks train, to the end", self.module, self.open, blocks)
-        elif last >= trainer.epochs:
+        logger.info("%s: %s", self.module, self.plan(blocks, trainer.epochs))
+        last = self.last_epoch(blocks)
+        if last is not None and last >= trainer.epochs:
             logger.warning(
                 "%s: all %d blocks would train from epoch %d on, but training ends after %d epochs",
                 *(self.module, blocks, last, trainer.epochs),
             )
-        else:
-            logger.info("%s: %d of %d blocks train; all of them from epoch %d on", self.module, self.open, blocks, last)
 
     def epoch_start(self, trainer: Trainer) -> None:
         if self.target(trainer.epoch, len(self._blocks(trainer.model))) != self.open:
@@ -86,7 +105,19 @@ class Unfreeze(Callback):
         self.open = self.target(trainer.epoch, len(blocks))
         for number, block in enumerate(blocks):
             set_trainable(block, number >= len(blocks) - self.open)
+        if self.open:
+            set_trainable(self._early(trainer.model), True)
         trainer.prepare()  # DDP looked at requires_grad when it wrapped the model
+
+    def _early(self, model: nn.Module) -> list[nn.Parameter]:
+        named = dict(model.get_submodule(self.module).named_parameters())
+        for pattern in self.early:
+            if not any(matches(name, pattern) for name in named):
+                raise ValueError(
+                    f"callback.unfreeze.early: {pattern!r} matches no parameter of {self.module}; "
+                    f"expected some of: {', '.join(modules(model.get_submodule(self.module)))}"
+                )
+        return [parameter for name, parameter in named.items() if any(matches(name, p) for p in self.early)]
 
     def _blocks(self, model: nn.Module) -> list[list[nn.Parameter]]:
         try:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gaze.losses.loss import Loss
+from gaze.recall import Recall, fingerprints
 from gaze.schedules import Schedule, value_at
 from gaze.types import Batch, Progress, SceneInputs, ScenePrediction
 
@@ -28,9 +29,11 @@ class HeatmapDistillation(Loss):
     Args:
         teacher: a finished model from `SceneInputs` to `ScenePrediction`.
         temperature: T, a number or a schedule; at least 1e-6.
-        image_size: (H, W) the teacher was made for; images of another size are resized for it.
-            None: it gets them as they are.
+        image_size: (H, W) that the teacher sees; images of another size are resized for it. None: what its run
+            was trained on (`gaze.runs.load_model` says); images as they are if that isn't known.
         amp: run the teacher in bfloat16.
+        remember_gigabytes: of main memory for the teacher's heatmaps, which pays where the same view of a picture comes
+            back: without augmentation, or with flips only. 8 kB a head. They are then rounded to float16.
         weight: of this term, a number or a schedule.
     """
 
@@ -40,13 +43,16 @@ class HeatmapDistillation(Loss):
         temperature: float | Schedule = 1.0,
         image_size: Sequence[int] | None = None,
         amp: bool = False,
+        remember_gigabytes: float = 0.0,
         weight: float | Schedule = 1.0,
     ) -> None:
         super().__init__(weight)
         self.teacher = teacher.requires_grad_(False).eval()
         self.temperature = temperature
-        self.image_size = None if image_size is None else (image_size[0], image_size[1])
+        size = image_size or getattr(teacher, "image_size", None)
+        self.image_size = None if size is None else (size[0], size[1])
         self.amp = amp
+        self.recall = Recall(remember_gigabytes, "the teacher") if remember_gigabytes else None
 
     def train(self, mode: bool = True) -> HeatmapDistillation:
         super().train(mode)
@@ -55,7 +61,7 @@ class HeatmapDistillation(Loss):
 
     def forward(self, prediction: ScenePrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         student = prediction.heatmap
-        teacher = self._ask(batch.inputs).to(student.dtype)
+        teacher = self._remembered(batch.inputs).to(student.device, student.dtype)
         if teacher.shape != student.shape:
             teacher = F.interpolate(teacher[:, None], student.shape[-2:], mode="bilinear")[:, 0]
         temperature = max(value_at(self.temperature, progress), 1e-6)
@@ -64,9 +70,25 @@ class HeatmapDistillation(Loss):
         divergence = F.kl_div(log_student, log_teacher, log_target=True, reduction="sum")
         return temperature**2 * divergence / max(len(student), 1)
 
+    def _remembered(self, inputs: SceneInputs) -> Float[Tensor, "n h w"]:
+        """The teacher's heatmaps, of heads that it has not seen yet or of all."""
+        if self.recall is None or len(inputs.head_bbox) == 0:
+            return self._ask(inputs)
+        picture = torch.tensor(fingerprints(inputs.image), device=inputs.image.device)[inputs.image_index, 0]
+        return self.recall(
+            fingerprints(picture[:, None], inputs.head_bbox), lambda heads: self._ask(_some(inputs, heads))
+        )
+
     @torch.no_grad()
     def _ask(self, inputs: SceneInputs) -> Float[Tensor, "n h w"]:
         if self.image_size is not None and inputs.image.shape[-2:] != self.image_size:
             inputs = replace(inputs, image=F.interpolate(inputs.image, self.image_size, mode="bilinear"))
         with torch.autocast(inputs.image.device.type, torch.bfloat16, enabled=self.amp):
             return self.teacher(inputs).heatmap
+
+
+def _some(inputs: SceneInputs, heads: Int[Tensor, "m"]) -> SceneInputs:
+    """Only these heads, and the pictures they are in."""
+    heads = heads.to(inputs.image.device)
+    pictures, image_index = inputs.image_index[heads].unique(return_inverse=True)
+    return SceneInputs(inputs.image[pictures], inputs.head_bbox[heads], image_index)

@@ -71,6 +71,34 @@ def test_a_schedule_that_cannot_finish_is_said(tmp_path, caplog):
         line_trainer(tmp_path, callbacks, epochs=4).fit()
     assert "all 2 blocks would train from epoch 8 on, but training ends after 4 epochs" in caplog.text
     assert "1 blocks train from epoch 3 on" in caplog.text
+    assert "backbone: none of its 2 blocks train from the start, block 1 from epoch 3\n" in caplog.text
+
+
+def test_the_plan_says_which_block_opens_when():
+    assert Unfreeze(first=2, hold_epochs=10, every_epochs=3).plan(12, 17) == (
+        "the last 2 of 12 blocks train from the start, block 9 from epoch 10, block 8 from epoch 13, block 7 from epoch 16"
+    )
+    assert Unfreeze(first=None).plan(3, 100) == "all its 3 blocks train from the start"
+
+
+def test_early_parameters_train_with_the_first_open_block_and_not_before(tmp_path):
+    early = ["layers.0.1"]
+    trainer = line_trainer(tmp_path, {"unfreeze": Unfreeze(first=0, hold_epochs=1, every_epochs=1, early=early)})
+    trainer.call("fit_start")
+    assert not any(p.requires_grad for p in trainer.model.backbone.parameters())
+    trainer.epoch = 1
+    trainer.call("epoch_start")
+    first, second = trainer.model.backbone.layers
+    assert all(p.requires_grad for p in [*first[1].parameters(), *second.parameters()])
+    assert not any(p.requires_grad for p in first[0].parameters())
+
+
+def test_an_early_glob_that_matches_nothing_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError,
+        match=r"early: 'cls_tokn' matches no parameter of backbone; expected some of: stem, layers.0, layers.1",
+    ):
+        line_trainer(tmp_path, {"unfreeze": Unfreeze(first=1, early=["cls_tokn"])}).fit()
 
 
 @pytest.mark.parametrize("arguments", [{"first": -1}, {"hold_epochs": -1}, {"every_epochs": 0}])

@@ -6,6 +6,7 @@ import torch
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.inference.predictor import ScenePredictor, people
+from gaze.runs import load_model
 from gaze.types import ScenePrediction
 from tests.inference.runs import predictor_of, write_run
 from tests.stubs.line import Net
@@ -70,3 +71,7 @@ def test_a_model_of_another_kind_is_refused():
 def test_a_run_that_does_not_say_its_image_size_is_refused(predictor):
     with pytest.raises(UserError, match="no dataset.image_size"):
         ScenePredictor(predictor.model, None, Hardware("cpu"))
+
+
+def test_a_loaded_model_says_what_it_was_trained_on(tmp_path):
+    assert load_model(write_run(tmp_path / "run")).image_size == (32, 48)

@@ -81,6 +81,43 @@ def test_sizes_are_made_to_fit():
     assert loss.teacher.seen.shape == (1, 3, 16, 24)
 
 
+def test_a_teacher_sees_the_size_it_was_trained_on():
+    teacher = Teacher(torch.randn(1, 8, 8))
+    teacher.image_size = (16, 24)  # as load_model says
+    loss = HeatmapDistillation(teacher)
+    loss(ScenePrediction(torch.randn(1, 8, 8)), batch(1), START)
+    assert teacher.seen.shape == (1, 3, 16, 24)
+
+
 def test_no_heads_are_no_loss():
     student = torch.zeros(0, 8, 8, requires_grad=True)
     assert HeatmapDistillation(Teacher(torch.zeros(0, 8, 8)))(ScenePrediction(student), batch(0), START).item() == 0
+
+
+class Looker(nn.Module):
+    """A teacher whose heatmap depends on picture and box; counts the heads it is asked about."""
+
+    asked = 0
+
+    def forward(self, inputs):
+        self.asked += len(inputs.head_bbox)
+        picture = inputs.image.mean((1, 2, 3))[inputs.image_index]
+        grid = torch.arange(64.0).reshape(8, 8)
+        return ScenePrediction(torch.sin(grid * (picture + inputs.head_bbox.sum(1))[:, None, None]))
+
+
+def test_a_remembered_teacher_says_the_same_and_is_asked_once():
+    images, boxes, index = torch.rand(3, 3, 8, 8), torch.rand(5, 4), torch.tensor([0, 0, 1, 2, 2])
+    targets = SceneTargets(torch.rand(5, 1, 2), torch.ones(5), torch.full((5, 2), 100))
+    whole = Batch(SceneInputs(images, boxes, index), targets, torch.arange(3))
+    part = Batch(
+        SceneInputs(images[[2, 1]], boxes[[4, 2]], torch.tensor([0, 1])), targets.map(lambda t: t[:2]), torch.arange(2)
+    )
+    teacher = Looker()
+    plain, remembering = HeatmapDistillation(Looker()), HeatmapDistillation(teacher, remember_gigabytes=0.01)
+    student = torch.randn(5, 8, 8)
+    for some in (part, whole, part, whole):
+        prediction = ScenePrediction(student[: len(some.inputs.head_bbox)])
+        expected = plain(prediction, some, START).item()
+        assert remembering(prediction, some, START).item() == pytest.approx(expected, rel=1e-3)
+    assert teacher.asked == 5

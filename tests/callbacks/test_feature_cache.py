@@ -1,0 +1,81 @@
+"""A frozen backbone that is remembered: the same training, with one look at each picture."""
+
+import pytest
+import torch
+
+from gaze.backbones.conv_vit import ConvViT
+from gaze.callbacks.ema import EMA
+from gaze.callbacks.feature_cache import FeatureCache
+from gaze.callbacks.unfreeze import Unfreeze
+from gaze.datasets.gazefollow import GazeFollow
+from gaze.heads.heatmap_decoder import HeatmapDecoder
+from gaze.losses.heatmap import HeatmapBCE
+from gaze.losses.objective import Objective
+from gaze.metrics.heatmap_distance import HeatmapDistance
+from gaze.models.gazelle import GazeLLE
+from tests.datasets.folders import write_gazefollow_folder
+from tests.stubs.training import line_trainer
+
+
+class Counted(ConvViT):
+    """A backbone that counts the pictures it is shown."""
+
+    seen = 0
+
+    def forward(self, image):
+        self.seen += len(image)
+        return super().forward(image)
+
+
+def trainer(path, data, callbacks):
+    torch.manual_seed(0)
+    model = GazeLLE(
+        Counted([8, 8], width=16, heads=2),
+        lambda channels: HeatmapDecoder(channels, width=16, layers=1, heads=2, size=(8, 8), drop_path=0.0),
+    )
+    splits = {f"{s}_set": GazeFollow(str(data), s, (16, 16)) for s in ("train", "val")}
+    return line_trainer(
+        path,
+        {"unfreeze": Unfreeze(first=0), **callbacks},
+        model=model,
+        objective=Objective({"heatmap_bce": HeatmapBCE()}),
+        metrics={"heatmap_distance": HeatmapDistance()},
+        monitor="min_l2",
+        epochs=3,
+        batch_size=4,
+        **splits,
+    )
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_gazefollow_folder(tmp_path / "data", images={"train": 8, "val": 4})
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("first", ["feature_cache", "ema"])
+def test_each_picture_is_encoded_once_and_training_is_the_same(tmp_path, data, first):
+    parts = {"feature_cache": FeatureCache(), "ema": EMA(decay=0.5)}
+    plain = trainer(tmp_path / "plain", data, {})
+    cached = trainer(tmp_path / "cached", data, {first: parts[first], **parts})
+    names = list(cached.model.state_dict())
+    plain.fit()
+    cached.fit()
+    assert plain.model.backbone.seen == 3 * (8 + 4)
+    assert cached.model.backbone.seen + cached.eval_model.backbone.seen == 8 + 4
+    assert "forward" not in vars(cached.model.backbone)
+    assert list(cached.model.state_dict()) == names
+    for one, other in zip(plain.model.head.parameters(), cached.model.head.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=2e-3)  # features are rounded to float16
+
+
+def test_a_backbone_that_trains_is_not_remembered(tmp_path, data):
+    run = trainer(tmp_path / "run", data, {"unfreeze": Unfreeze(first=1), "feature_cache": FeatureCache()})
+    with pytest.raises(ValueError, match=r"backbone is to be remembered, but \d+"):
+        run.fit()
+
+
+def test_an_unknown_module_is_refused(tmp_path, data):
+    run = trainer(tmp_path / "run", data, {"feature_cache": FeatureCache(module="backbon")})
+    with pytest.raises(ValueError, match="'backbon'; the model has no such module: backbone, head"):
+        run.fit()
