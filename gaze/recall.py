@@ -35,6 +35,7 @@ class Recall:
         self.rows: dict[Hashable, Tensor] = {}
         self.hits = 0
 
+    @torch.autocast("cpu", enabled=False)  # which refuses to stack float16
     def __call__(
         self, keys: Sequence[Hashable], compute: Callable[[Int[Tensor, "m"]], Shaped[Tensor, "m ..."]]
     ) -> Shaped[Tensor, "n ..."]:

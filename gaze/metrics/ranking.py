@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -19,26 +21,54 @@ def auc_at_cells(
     same = (cells[:, :, None] == cells[:, None, :]) & there[:, None, :]
     positive = there & ~same.tril(-1).any(-1)
     k = scores.shape[1]
-    # Signs add up without error in float32 while there are fewer than 2^24; the fastest count there is.
-    exact = torch.float32 if k < 1 << 24 else torch.float64
     ranks = torch.zeros(cells.shape, dtype=torch.float64, device=scores.device)
     for i in range(cells.shape[1]):  # one at a time: all pairs at once would be ten pictures
         score = scores.gather(1, cells[:, i : i + 1])
-        below_minus_above = torch.sign(score - scores).sum(1, dtype=exact)
-        ranks[:, i] = (k + below_minus_above.double()) / 2
+        ranks[:, i] = (k + _below_minus_above(scores, score)) / 2
     return _auc((ranks * positive).sum(1), positive.sum(1), k)
+
+
+def _below_minus_above(scores: Float[Tensor, "n k"], score: Float[Tensor, "n 1"]) -> Float[Tensor, "n"]:
+    """How many scores of a row are smaller than its one `score`, less how many are larger."""
+    if scores.device.type == "cpu":  # NumPy counts what is true by the register, twice as fast as torch adds up signs
+        rows = zip(scores.numpy(), score.numpy(), strict=True)
+        return torch.tensor([np.count_nonzero(a < b) - np.count_nonzero(a > b) for a, b in rows], dtype=torch.float64)
+    # Signs add up without error in float32 while there are fewer than 2^24.
+    exact = torch.float32 if scores.shape[1] < 1 << 24 else torch.float64
+    return torch.sign(score - scores).sum(1, dtype=exact).double()
 
 
 def auc_of_mask(scores: Float[Tensor, "n k"], positive: Bool[Tensor, "n k"]) -> Float[Tensor, "n"]:
     """The ROC-AUC of each row when its `positive` cells, possibly many, are the positives.
 
-    NaN where a row has no positives, or nothing else.
+    Scores are compared as float32. NaN where a row has no positives, or nothing else.
     """
-    ordered = scores.sort(1).values
-    below = torch.searchsorted(ordered, scores)
-    up_to = torch.searchsorted(ordered, scores, right=True)
-    ranks = (below + up_to).double() / 2
-    return _auc((ranks * positive).sum(1), positive.sum(1), scores.shape[1])
+    # One sort of whole numbers does it all: the order of the scores above, whether a cell is positive in the last bit.
+    keys = _sorted((_ordered(scores) << 1) | positive)
+    last = torch.ones_like(positive)  # of the cells with one score
+    torch.ne(keys[:, 1:] >> 1, keys[:, :-1] >> 1, out=last[:, :-1])
+    place = torch.arange(1, keys.shape[1] + 1, device=keys.device)
+    up_to = _at_last(place.expand_as(keys), last)
+    hits = _at_last((keys & 1).cumsum(1), last)
+    # All cells with one score have the mean of their places as their rank.
+    ranks = (up_to[:, 1:] + up_to[:, :-1]).double() / 2
+    return _auc((ranks * hits.diff(dim=1)).sum(1), positive.sum(1), scores.shape[1])
+
+
+def _ordered(scores: Float[Tensor, "n k"]) -> Int[Tensor, "n k"]:
+    """Whole numbers in the order of the scores."""
+    bits = (scores.float() + 0.0).view(torch.int32)  # -0 + 0 is 0, which equals it
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()
+
+
+def _sorted(keys: Int[Tensor, "n k"]) -> Int[Tensor, "n k"]:
+    """Each row in ascending order; on a CPU by NumPy, whose sort is some ten times as fast as torch's."""
+    return torch.from_numpy(np.sort(keys.numpy(), axis=1)) if keys.device.type == "cpu" else keys.sort(1).values
+
+
+def _at_last(counts: Int[Tensor, "n k"], last: Bool[Tensor, "n k"]) -> Int[Tensor, "n k+1"]:
+    """A rising count as it was at the last cell of each score, held until the next one; 0 to begin with."""
+    return F.pad((counts * last).cummax(1).values, (1, 0))
 
 
 def _auc(rank_sum: Float[Tensor, "n"], positives: Int[Tensor, "n"], k: int) -> Float[Tensor, "n"]:

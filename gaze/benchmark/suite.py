@@ -1,0 +1,90 @@
+"""All workloads by name, run one after the other, printed and kept."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gaze.benchmark.loader_speed import loader
+from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.result import Result
+from gaze.benchmark.scene_speed import SceneSpeed
+from gaze.errors import UserError
+from gaze.hardware import Hardware
+from gaze.models.gazelle import GazeLLE
+
+Suite = Mapping[str, Callable[[], Iterator[Result]]]
+
+
+def workloads(
+    model: Callable[[], GazeLLE], size: tuple[int, int], persons: Sequence[int], hardware: Hardware, rounds: int
+) -> Suite:
+    """Name -> the results, one after the other. The model is built when the first needs it."""
+    scene = cache(lambda: SceneSpeed(model(), size, hardware, rounds))
+    return {
+        "train": lambda: (scene().train(n) for n in persons),
+        "latency": lambda: (scene().latency(n) for n in persons),
+        "cached": lambda: iter([scene().cached()]),
+        "head": lambda: iter([scene().heatmap_head()]),
+        "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
+        "loader": lambda: iter([loader(rounds, size)]),
+    }
+
+
+def run(suite: Suite, only: Sequence[str], out: str | Path, hardware: Hardware) -> list[Result]:
+    """Run the workloads `only`, print a table, and append a JSON line for each row to `out`.
+
+    Raises:
+        UserError: an unknown workload.
+    """
+    unknown = [name for name in only if name not in suite]
+    if unknown:
+        raise UserError(f"only={unknown}: no such workload; expected some of {', '.join(suite)}")
+    machine = {
+        "machine": platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name() if hardware.device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    results, console = [], Console()
+    with console.status("") as status:
+        for name in only:
+            status.update(f"{name} …")
+            for result in suite[name]():
+                results.append(result)
+                console.print(*[f"{result.name}, {r['ours']}: {r['ratio']:.2f} x" for r in result.rows()], sep="\n")
+                _append(Path(out), [machine | row for row in result.rows()])
+    console.print(_table(results))
+    console.print(f"kept in {out}")
+    return results
+
+
+def _append(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as handle:
+        handle.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _table(results: Sequence[Result]) -> Table:
+    sheet = Table("workload", "ours", title="times faster, best of the rounds (of their medians)", title_justify="left")
+    for heading in ("per second", "x published", "goal", "x fair", "of the limit", "difference"):
+        sheet.add_column(heading, justify="right")
+    for row in (row for result in results for row in result.rows()):
+        sheet.add_row(
+            f"{row['workload']}",
+            f"{row['ours']}",
+            f"{row['per_second']:.4g} {row['unit']}",
+            f"{row['ratio']:.2f} ({row['ratio_of_medians']:.2f})",
+            f"{row['goal']:g}" if row["goal"] else "",
+            f"{row['fair_ratio']:.2f}" if row["fair_ratio"] else "",
+            f"{row['limit_share']:.0%}" if row["limit_share"] else "",
+            f"{row['difference']:.1e}" + ("" if row["same"] else " TOO LARGE"),
+        )
+    return sheet

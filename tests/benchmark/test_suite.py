@@ -1,0 +1,61 @@
+"""Speed is never tested; that both sides of each comparison compute the same is."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from gaze.backbones.conv_vit import ConvViT
+from gaze.benchmark.clock import Timing, interleaved
+from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.result import Result
+from gaze.benchmark.suite import run, workloads
+from gaze.errors import UserError
+from gaze.hardware import Hardware
+from gaze.heads.heatmap_decoder import HeatmapDecoder
+from gaze.models.gazelle import GazeLLE
+
+
+def tiny():
+    head = partial(HeatmapDecoder, width=16, heads=2, size=(16, 16), head_mask="reference", antialias=True)
+    return GazeLLE(ConvViT([8, 8, 8], width=16, heads=2), head)
+
+
+@pytest.fixture
+def suite():
+    return workloads(tiny, (64, 64), [1, 3], Hardware("cpu"), rounds=1)
+
+
+@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader"])
+def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
+    results = run(suite, [name], tmp_path / "rows.jsonl", Hardware("cpu"))
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert len(results) == {"train": 2, "latency": 2}.get(name, 1)
+    assert len(rows) == sum(len(result.rows()) for result in results)
+    assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
+
+
+@pytest.mark.parametrize("measure", [gazefollow_auc, vat_auc])
+def test_both_ways_to_an_auc_give_the_same(measure):
+    assert all(row["same"] for row in measure(rounds=1, heads=2).rows())
+
+
+def test_an_unknown_workload_is_a_sentence(suite, tmp_path):
+    with pytest.raises(UserError, match=r"no such workload; expected some of train, latency"):
+        run(suite, ["trian"], tmp_path / "rows.jsonl", Hardware("cpu"))
+
+
+def test_candidates_take_turns_and_the_first_turn_is_not_counted():
+    calls = []
+    timings = interleaved({n: partial(calls.append, n) for n in "ab"}, 3, torch.device("cpu"))
+    assert "".join(calls) == "abababab"
+    assert all(timing.best <= timing.median for timing in timings.values())
+
+
+def test_ratios_are_of_the_peer_over_ours_and_a_difference_that_is_too_large_shows():
+    timings = {"published": Timing(6.0, 8.0), "fair": Timing(3.0, 3.0), "fast": Timing(2.0, 4.0)}
+    (row,) = Result("work", "people", 4, timings, {"fast": 2.5}, 1e-3, 1e-5, {}).rows()
+    assert (row["ratio"], row["ratio_of_medians"], row["fair_ratio"], row["per_second"]) == (3.0, 2.0, 1.5, 2.0)
+    assert row["goal"] == 2.5
+    assert not row["same"]
