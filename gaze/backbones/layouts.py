@@ -21,6 +21,8 @@ def vit_state(state: Mapping[str, Tensor], vit: nn.Module) -> dict[str, Tensor]:
     periods = state.get("rope_embed.periods", state.get("rope.periods", own.get("rope.periods")))
     layout = eva if isinstance(vit, eva.Eva) else vision_transformer
     converted = _split_biases(layout.checkpoint_filter_fn(dict(state), vit), own)
+    # timm resizes these to fit, and not as DINOv2 does. A table is resampled where it is used, or does not fit.
+    converted |= {name: state[name] for name in ("pos_embed", "patch_embed.proj.weight") if name in state}
     if periods is not None:
         converted["rope.periods"] = periods.float()
     return converted

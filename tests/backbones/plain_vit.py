@@ -11,8 +11,7 @@ DEPTH, REGISTERS = 2, 4
 def random_state(width, *, registers=REGISTERS, scale=True, gated=False, norm=True, depth=DEPTH):
     """A state dict of the original layout, all values random: `registers` and so on say what this model has."""
     generator = torch.Generator().manual_seed(width)
-    hidden = int(width * 4 * 2 / 3) if gated else 4 * width
-    hidden += -hidden % 8
+    hidden = 4 * width  # of S+ too: two thirds of six times the width
 
     def draw(*shape, spread=0.3):
         return torch.randn(*shape, generator=generator) * spread
