@@ -55,7 +55,7 @@ def import_checkpoint(
     head, body = parted(read_tensors(source, key="source"))
     if not head:
         raise ImportFailed(
-            f"{source} holds {_describe(head, body)} and no GazeLLE head; expected a checkpoint of a whole model. "
+            f"{source} holds no GazeLLE head, only {_describe(head, body)}; expected a checkpoint of a model or of its head. "
             f"A backbone's file goes into training: model={config.name} backbone.weights={source}"
         )
     _check_inout(source, config, head)
@@ -152,4 +152,4 @@ def _describe(head: Mapping[str, Tensor], body: Mapping[str, Tensor]) -> str:
         patch = next((t for name, t in body.items() if name.endswith("patch_embed.proj.weight")), None)
         size = "" if patch is None else f" of width {patch.shape[0]} on patches of {patch.shape[-1]} px"
         words.append(f"a transformer of {len(blocks)} blocks{size}")
-    return " and ".join(words) or "nothing that is known here"
+    return " and ".join(words) or "tensors of another kind"

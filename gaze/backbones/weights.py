@@ -41,7 +41,8 @@ def load_weights(
     state = dict(convert(read))
     if subset and any(_fits(state, own, key) for key in own):
         kept = [key for key in own if not _fits(state, own, key)]
-        logger.info("%s: %d of %d tensors keep their random start: %s", name, len(kept), len(own), ", ".join(kept))
+        if kept:
+            logger.info("%s: %d of %d tensors keep their start: %s", name, len(kept), len(own), ", ".join(kept))
         state = {key: state.get(key, value) if key not in kept else value for key, value in own.items()}
     if problems := differences(state, own):
         raise ValueError(

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 DEPTH, REGISTERS = 2, 4
 
 
-def random_state(width, *, registers=REGISTERS, scale=True, gated=False, norm=True, depth=DEPTH):
+def random_state(width, *, registers=REGISTERS, scale=True, gated=False, norm=True, depth=DEPTH, device="cpu"):
     """A state dict of the original layout, all values random: `registers` and so on say what this model has."""
-    generator = torch.Generator().manual_seed(width)
+    generator = torch.Generator().manual_seed(width) if device == "cpu" else None
     hidden = 4 * width  # of S+ too: two thirds of six times the width
 
     def draw(*shape, spread=0.3):
-        return torch.randn(*shape, generator=generator) * spread
+        return torch.randn(*shape, generator=generator, device=device) * spread
 
     def linear(name, inputs, outputs):
         return {f"{name}.weight": draw(outputs, inputs, spread=inputs**-0.5), f"{name}.bias": draw(outputs)}

@@ -1,5 +1,7 @@
 """The public models by their public names: as large as published, to the last parameter."""
 
+from functools import cache
+
 import pytest
 import torch
 from hydra import compose, initialize_config_module
@@ -27,6 +29,7 @@ LEFT_OUT = {"dinov2_vitb14": 1, "dinov2_vitl14": 1, "dinov3_vits16": 13, "dinov3
 INOUT = {"dinov2": 33_281, "dinov3": 513, "hgnetv2": 513}  # token and two layers, or token and one
 
 
+@cache
 def composed(model):
     with initialize_config_module("gaze.conf"):
         return compose("train", overrides=[f"model={model}", "dir=unused"])
@@ -79,3 +82,18 @@ def test_the_second_stage_trains_the_head_alone_and_starts_from_any_first_stage(
     assert plain_config(second.model.backbone) == plain_config(first.model.backbone)
     inout = {"inout": True, "inout_head": "mlp" if "dinov2" in name else "linear"}
     assert plain_config(second.model.head) | inout == plain_config(second.model.head)
+
+
+@pytest.mark.parametrize("name", ["dinov2_vitb14", "dinov3_vits16", "dinov3_vit_tiny"])
+def test_heads_fit_backbones_that_are_trimmed_or_fused(name):
+    for fuse, times in ((False, 1), (True, 3)):
+        words = ["backbone.interaction_indexes=[3,5,8]", f"backbone.fuse={fuse}"]
+        with initialize_config_module("gaze.conf"):
+            config = compose("train", overrides=[f"model=gazelle_{name}", "dir=unused", *words])
+        with torch.device("meta"):
+            model = build(OmegaConf.create(without_weights(plain_config(config.model))))
+            side = 2 * model.backbone.stride
+            features = model.encode(torch.rand(1, 3, side, side))
+        assert features.shape == (1, times * FAMILY[name][0], 2, 2)
+        assert model.head.linear.in_channels == features.shape[1]
+        assert len(model.backbone.blocks()) == 9
