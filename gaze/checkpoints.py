@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import gaze
+from gaze import sources
 from gaze.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,13 @@ class Checkpoints:
         """Directory of the checkpoint of one step."""
         return self.directory / f"step-{step:08d}"
 
-    def save(self, step: int, model: nn.Module, state: Mapping[str, Any]) -> Path:
+    def save(
+        self, step: int, model: nn.Module, state: Mapping[str, Any], omit: Mapping[str, str] | None = None
+    ) -> Path:
         """Write the checkpoint of `step`, replacing one of the same step, and drop the oldest beyond `keep`.
+
+        Args:
+            omit: parts of the model to leave out, with their digests, see `gaze.sources`.
 
         Raises:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
@@ -70,7 +76,7 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
-            save_weights(model, aside / WEIGHTS)
+            save_weights(model, aside / WEIGHTS, omit)
             torch.save(dict(state), aside / STATE)
             _write_manifest(aside, step)
             _flush(aside)
@@ -107,6 +113,10 @@ class Checkpoints:
         load_weights(model, path / WEIGHTS)
         return read_state(path / STATE)
 
+    def left_out(self) -> set[str]:
+        """Parts of the model that some of them leave out, so that it must be built with its weights."""
+        return {part for step in self.steps() for part in sources.left_out(self.path(step) / WEIGHTS)}
+
     def newest(self) -> Path | None:
         """The newest intact checkpoint, None if there are none at all; says which damaged ones it stepped over."""
         damage: list[str] = []
@@ -142,19 +152,26 @@ def verify(path: Path) -> str | None:
     return None
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """The state dict of `model` as safetensors; tensors that share memory are stored once, under their first name."""
+def save_weights(model: nn.Module, path: Path, omit: Mapping[str, str] | None = None) -> None:
+    """The state dict of `model` as safetensors; tensors that share memory are stored once, under their first name.
+
+    Args:
+        omit: parts to leave out, with their digests.
+    """
+    omit = omit or {}
     first: dict[tuple[Any, ...], str] = {}
     tensors: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
     for name, tensor in model.state_dict().items():
+        if any(name.startswith(f"{part}.") for part in omit):
+            continue
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if tensor.numel() and place in first:
             aliases[name] = first[place]
         else:
             first[place] = name
             tensors[name] = tensor.detach().cpu().contiguous()
-    save_file(tensors, path, metadata={"aliases": json.dumps(aliases)})
+    save_file(tensors, path, metadata={"aliases": json.dumps(aliases), sources.KEY: json.dumps(dict(omit))})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -188,12 +205,17 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Put the weights of a file into `model`: all of them, or none.
+    """Put the weights of a file into `model`: all of them, or none. Parts that it leaves out stay as they are.
 
     Raises:
-        CheckpointError: names or shapes differ; the message lists them.
+        CheckpointError: names or shapes differ, and the message lists them; or a part that the file leaves
+            out is another one.
     """
-    tensors, own = read_weights(path), model.state_dict()
+    own = model.state_dict()
+    try:
+        tensors = sources.take_back(read_weights(path), own, sources.left_out(path))
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
     problems = [
         _some("it lacks", [name for name in own if name not in tensors]),
         _some("it has in excess", [name for name in tensors if name not in own]),

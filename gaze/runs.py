@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import Checkpoints, load_weights
+from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
@@ -245,7 +245,8 @@ def load_config(run: str | Path) -> DictConfig:
 def load_model(run: str | Path) -> nn.Module:
     """The model of a run with its best weights, or its last if none were validated: frozen, in eval mode, on the CPU.
 
-    It is built from the run's own config; weights that its constructors would read are not read. Its
+    It is built from the run's own config; weights that its constructors would read are read only if the
+    checkpoint leaves them out, and then they must be what they were. Its
     `image_size` is the (height, width) in pixels of the pictures it was trained on, or None.
 
     Raises:
@@ -253,18 +254,28 @@ def load_model(run: str | Path) -> nn.Module:
         ConfigError: its config names code that is not trusted, or arguments this version does not have.
         CheckpointError: its weights are damaged or do not fit its config.
     """
-    config = load_config(run)
-    node = OmegaConf.create({"model": without_weights(plain_config(config.model))})
-    check(node, MODELS)
-    model: nn.Module = build(node.model, MODELS)
-    opened = Run(run)
+    config, opened = load_config(run), Run(run)
+    model = build_model(config, with_weights=bool(opened.best.left_out() | opened.last.left_out()))
     path = opened.best.newest() or opened.last.newest()
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
-    load_weights(model, path / "model.safetensors")
+    load_weights(model, path / WEIGHTS)
     size = OmegaConf.select(config, "dataset.image_size")
     setattr(model, "image_size", None if size is None else tuple(size))  # noqa: B010  (not a part of Module)
     return model.eval().requires_grad_(False)
+
+
+def build_model(config: DictConfig, with_weights: bool) -> nn.Module:
+    """The model of a run's config, with or without the weights that its constructors read.
+
+    Raises:
+        ConfigError: the config names code that is not trusted, or arguments this version does not have.
+    """
+    plain = plain_config(config.model)
+    node = OmegaConf.create({"model": plain if with_weights else without_weights(plain)})
+    check(node, MODELS)
+    model: nn.Module = build(node.model, MODELS)
+    return model
 
 
 def without_weights(node: Any) -> Any:

@@ -36,7 +36,8 @@ def main(cfg: DictConfig) -> float:
         run.open(cfg, HydraConfig.get().overrides.task, cfg.resume.allow)
         hardware.same("directory or config", [str(run.path), str(plain_config(cfg))])
         torch.manual_seed(cfg.seed)  # the same first weights on every replica
-        model = build(without_weights(plain_config(cfg.model)) if run.started else cfg.model)
+        overwritten = run.started and not run.last.left_out()
+        model = build(without_weights(plain_config(cfg.model)) if overwritten else cfg.model)
         if cfg.init is not None and not run.started:
             build(cfg.init)(model)
         model.to(hardware.device)

@@ -1,99 +1,64 @@
-"""Published weights for a timm transformer: downloaded, or from a file, and checked name by name."""
+"""First weights for a backbone: timm's download, a file, or a file at an address; checked name by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from pickle import UnpicklingError
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import timm
-import torch
-from safetensors.torch import load_file
-from timm.models import eva, get_pretrained_cfg, vision_transformer
+from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
+from gaze.downloads import fetch
 from gaze.errors import UserError
+from gaze.tensor_files import differences, read_tensors
+
+logger = logging.getLogger(__name__)
 
 PRETRAINED = "pretrained"
+Convert = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 
 
-def load_weights(network: nn.Module, name: str, weights: str) -> None:
-    """Fill a timm `network` made under `name`.
+def load_weights(
+    network: nn.Module, name: str, weights: str, convert: Convert = dict, subset: bool = False, **options: Any
+) -> None:
+    """Fill `network`, which timm knows or would know as `name`.
 
     Args:
-        weights: ``pretrained`` for the file timm names, or the path of a file: timm's own layout or that
-            of the original DINOv2 and DINOv3 code; flat, or under a key ``model`` or ``state_dict``.
+        weights: ``pretrained`` for the file timm names, the path of a file, or its address (https://...).
+        convert: brings the tensors of a file under the names of `network`.
+        subset: let tensors that are missing or of another shape keep their start, and drop those there is
+            no place for; both are logged. For a network that starts from the weights of a larger one.
+        options: of the network that timm downloads into.
 
     Raises:
         FileNotFoundError, UserError: the file is not there, or can't be had.
         ValueError: the file is of another kind, or its tensors don't fit; all of them are listed.
     """
-    state = _download(name) if weights == PRETRAINED else _convert(read_tensors(Path(weights)), network)
-    if "rope.periods" in (own := network.state_dict()):
-        state.setdefault("rope.periods", own["rope.periods"])  # timm's files leave out what can be computed
-    problems = differences(state, own)
-    if problems:
+    own = network.state_dict()
+    read = _download(name, options) if weights == PRETRAINED else read_tensors(fetch(weights))
+    state = dict(convert(read))
+    if subset and any(_fits(state, own, key) for key in own):
+        kept = [key for key in own if not _fits(state, own, key)]
+        if kept:
+            logger.info("%s: %d of %d tensors keep their start: %s", name, len(kept), len(own), ", ".join(kept))
+        state = {key: state.get(key, value) if key not in kept else value for key, value in own.items()}
+    if problems := differences(state, own):
         raise ValueError(
             f"weights {weights!r} don't fit {name}: {problems}. Set backbone.weights to a file made for {name}"
         )
     network.load_state_dict(state)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a .pth or .pt file that holds nothing but tensors."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {path.absolute()}; expected a .safetensors or .pth file: set backbone.weights"
-        )
-    if path.suffix == ".safetensors":
-        return dict(load_file(path))
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds Python objects beside tensors, which could run code; expected a plain state dict: "
-            "save it again as .safetensors"
-        ) from error
-    for key in ("model", "state_dict"):
-        state = state.get(key, state) if isinstance(state, Mapping) else state
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds {type(state).__name__}; expected a mapping from names to tensors")
-    return dict(state)
+def _fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> bool:
+    return key in state and state[key].shape == own[key].shape
 
 
-def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    """What keeps `state` from being loaded strictly as `expected`, in words; empty if nothing does."""
-    reshaped = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in state and state[key].shape != expected[key].shape
-    ]
-    found = {
-        "missing": [key for key in expected if key not in state],
-        "unexpected": [key for key in state if key not in expected],
-        "of another shape": reshaped,
-    }
-    return "; ".join(f"{len(keys)} {what}: {_some(keys)}" for what, keys in found.items() if keys)
-
-
-def _some(keys: list[str], limit: int = 8) -> str:
-    return ", ".join(keys[:limit]) + (", …" if len(keys) > limit else "")
-
-
-def _convert(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The tensors under timm's names."""
-    periods = state.get("rope_embed.periods", state.get("rope.periods"))
-    layout = eva if isinstance(network, eva.Eva) else vision_transformer
-    converted = dict(layout.checkpoint_filter_fn(dict(state), network))
-    if periods is not None:
-        converted["rope.periods"] = periods.float()
-    return converted
-
-
-def _download(name: str) -> dict[str, Tensor]:
+def _download(name: str, options: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of the file that timm names for `name`."""
     try:
-        network = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
+        network = timm.create_model(name, pretrained=True, num_classes=0, **options)
     except Exception as error:  # every layer below has its own kinds of failure: timm, hub client, sockets
         raise UserError(
             f"could not download the weights of {name} ({type(error).__name__}): fetch {_source(name)} "
@@ -103,7 +68,7 @@ def _download(name: str) -> dict[str, Tensor]:
 
 
 def _source(name: str) -> str:
-    source = get_pretrained_cfg(name)
+    source = get_pretrained_cfg(name) if timm.is_model(name) else None
     if source is None or not source.hf_hub_id:
         return "them from the authors (timm names no file)"
     return f"https://huggingface.co/{source.hf_hub_id}/resolve/main/model.safetensors"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gaze.callbacks.callback import Callback
-from gaze.checkpoints import CheckpointError
+from gaze.checkpoints import CheckpointError, Checkpoints
+from gaze.sources import digest
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -29,9 +30,12 @@ class Checkpoint(Callback):
         every_minutes: minutes between two writes of `last` within an epoch; None for none.
         keep_last: how many of `last` are kept. The older ones are what a damaged one falls back to.
         keep_best: how many of the best are kept.
+        leave_out: a module, such as ``backbone``, whose weights stay out of the files for as long as they are
+            what the run's config gives: they are read from their source again. None leaves nothing out.
 
     Raises:
-        ValueError: it is not the last callback; the state of later ones would be saved too early.
+        ValueError: it is not the last callback; the state of later ones would be saved too early. Or
+            there is no such module to leave out.
     """
 
     def __init__(
@@ -40,12 +44,14 @@ class Checkpoint(Callback):
         every_minutes: float | None = 10.0,
         keep_last: int = 2,
         keep_best: int = 1,
+        leave_out: str | None = None,
     ) -> None:
         for name, number in (("keep_last", keep_last), ("keep_best", keep_best), ("every_steps", every_steps)):
             if number is not None and number < 1:
                 raise ValueError(f"callback.checkpoint.{name} is {number}; expected 1 or more")
         self.every_steps, self.every_minutes = every_steps, every_minutes
-        self.keep_last, self.keep_best = keep_last, keep_best
+        self.keep_last, self.keep_best, self.leave_out = keep_last, keep_best, leave_out
+        self.source: str | None = None  # the digest of what is left out, as its source gives it
         self.saved_at = time.monotonic()
         self.saved: tuple[int, int] | None = None  # step and epoch of the last write that succeeded
         self.failures: dict[str, CheckpointError] = {}  # by kind, until one of that kind succeeds
@@ -55,6 +61,8 @@ class Checkpoint(Callback):
         if trainer.callbacks[names[-1]] is not self:
             raise ValueError(f"the checkpoint callback must be the last of callback=[{','.join(names)}]")
         trainer.run.last.keep, trainer.run.best.keep = self.keep_last, self.keep_best
+        if self.leave_out is not None:
+            self.source = self._rebuilt(trainer, self.leave_out)
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
         minutes = (time.monotonic() - self.saved_at) / 60
@@ -65,7 +73,7 @@ class Checkpoint(Callback):
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         if trainer.improved and trainer.hardware.main:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
-            self._try("best", lambda: trainer.run.best.save(trainer.progress.step, trainer.eval_model, facts))
+            self._try("best", lambda: self._save(trainer, trainer.run.best, trainer.eval_model, facts))
         self._save_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
@@ -80,9 +88,30 @@ class Checkpoint(Callback):
         self.saved_at = time.monotonic()
         now = (trainer.progress.step, trainer.epoch)
         if trainer.hardware.main and self._try(
-            "last", lambda: trainer.run.last.save(now[0], trainer.model, trainer.state_dict())
+            "last", lambda: self._save(trainer, trainer.run.last, trainer.model, trainer.state_dict())
         ):
             self.saved = now
+
+    def _save(self, trainer: Trainer, kept: Checkpoints, model: nn.Module, state: Mapping[str, Any]) -> None:
+        part, omit = self.leave_out, {}
+        if part is not None and not any(p.requires_grad for p in trainer.model.get_submodule(part).parameters()):
+            now = digest(model.state_dict(), part)
+            omit = {part: now} if now == self.source else {}
+        kept.save(trainer.progress.step, model, state, omit)
+
+    def _rebuilt(self, trainer: Trainer, part: str) -> str:
+        """The digest of `part` as the run's config gives it."""
+        from gaze.runs import build_model, load_config  # imports Hydra, which the entry has and a test need not
+
+        try:
+            trainer.model.get_submodule(part)
+        except AttributeError as error:
+            names = ", ".join(name for name, _ in trainer.model.named_children())
+            raise ValueError(f"callback.checkpoint.leave_out is {part!r}; expected a module of {names}") from error
+        source = digest(build_model(load_config(trainer.run.path), with_weights=True).state_dict(), part)
+        if source != digest(trainer.model.state_dict(), part):
+            logger.warning("%s is not what its source gives, so checkpoints hold it", part)
+        return source
 
     def _try(self, kind: str, save: Callable[[], object]) -> bool:
         try:

@@ -5,7 +5,7 @@ import timm
 import torch
 from timm.models.eva import Eva
 
-from gaze.backbones.vit import TimmViT, _keep_published_periods, resample_positions
+from gaze.backbones.vit import TimmViT
 
 
 @pytest.mark.parametrize(
@@ -62,48 +62,6 @@ def test_images_are_normalised(tiny):
     grey = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
     assert backbone.normalize(grey).abs().max() == 0
     assert not any("mean" in key or "std" in key for key in backbone.state_dict())
-
-
-def cubic_rows(cells, side):
-    """Rows of weights that sample `side` values at `cells` places (i + 0.5) side / (cells + 0.1) - 0.5."""
-    at = (torch.arange(cells) + 0.5) * side / (cells + 0.1) - 0.5
-    rows = torch.zeros(cells, side)
-    for tap in range(-1, 3):
-        index = at.floor() + tap
-        t = (at - index).abs()
-        inner, outer = 1.25 * t**3 - 2.25 * t**2 + 1, -0.75 * (t**3 - 5 * t**2 + 8 * t - 4)  # Keys, a = -0.75
-        rows[torch.arange(cells), index.clamp(0, side - 1).long()] += torch.where(t <= 1, inner, outer)
-    return rows
-
-
-@pytest.mark.parametrize("grid", [(32, 32), (24, 40)])
-def test_positions_are_resampled_as_dinov2_does(grid):
-    torch.manual_seed(0)
-    table = torch.randn(1, 1 + 37 * 37, 3)
-    resampled = resample_positions(table, grid)
-    assert torch.equal(resampled[0, 0], table[0, 0])  # the class token's
-    rows, columns = cubic_rows(grid[0], 37), cubic_rows(grid[1], 37)
-    expected = torch.einsum("hi,wj,ijc->hwc", rows, columns, table[0, 1:].reshape(37, 37, 3))
-    torch.testing.assert_close(resampled[0, 1:].reshape(*grid, 3), expected, atol=1e-4, rtol=0)
-
-
-def test_a_table_at_its_own_size_is_left_alone():
-    table = torch.randn(1, 1 + 37 * 37, 3)
-    assert resample_positions(table, (37, 37)) is table
-
-
-def test_every_grid_gets_a_position_per_cell():
-    table = torch.rand(1, 1 + 37 * 37, 1)
-    for cells in range(1, 80):
-        assert resample_positions(table, (cells, 3)).shape[1] == 1 + 3 * cells
-
-
-def test_rotary_periods_are_the_published_ones_and_part_of_the_state():
-    """The published files hold them in bfloat16: 1.3359 and 75 where the formula gives 1.3335 and 74.989."""
-    rope = timm.create_model("vit_small_patch16_dinov3_qkvb", depth=1).rope
-    assert rope.periods[[1, 15]].tolist() == pytest.approx([1.3335, 74.989], abs=1e-3)
-    _keep_published_periods(rope)
-    assert rope.state_dict()["periods"][[0, 1, 15]].tolist() == [1.0, 1.3359375, 75.0]
 
 
 def test_unknown_names_and_unsupported_layouts_are_refused():
