@@ -23,6 +23,7 @@ TRUSTED = (
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
     "gaze.runs.load_model",
+    "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.trainer.Trainer",
     "torch.optim.*",

@@ -16,18 +16,15 @@ def main(cfg: DictConfig) -> None:
 
     from gaze.errors import UserError
     from gaze.signatures import problems
-    from gaze.synthesis.gazefollow import write_gazefollow
     from gaze.synthesis.progress import progress_bar
 
     found = list(problems(OmegaConf.to_container(cfg.world, resolve=True), "world"))
     if found:
         raise UserError("; ".join(found))
-    world = instantiate(cfg.world, _convert_="object")
+    world, write = instantiate(cfg.world, _convert_="object"), instantiate(cfg.layout)
     counts = {split: cfg[split] for split in ("train", "val", "test")}
     with progress_bar("images") as progress:
-        written = write_gazefollow(
-            world, cfg.out, counts, cfg.seed, cfg.workers, cfg.annotators, cfg.overwrite, progress
-        )
+        written = write(world, cfg.out, counts, cfg.seed, cfg.workers, cfg.annotators, cfg.overwrite, progress)
     print(f"{cfg.out}: {'written' if written else 'is there already, nothing to do'}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,10 +19,11 @@ from gaze.datasets.faults import Fault
 
 @dataclass(frozen=True)
 class Rows:
-    """What annotators answered, one answer a row, in the order of the file."""
+    """What annotators answered, one answer a row, in the order of the files."""
 
-    file: str  # for messages
+    files: tuple[str, ...]  # for messages
     unit: str  # what `number` counts, such as "line"
+    source: Int[ndarray, "r"]  # which of the files
     number: Int[ndarray, "r"]  # where in the file, from 1
     path: pa.StringArray  # image file, relative to the data root
     head: Float[ndarray, "r"]  # answers with the same value in the same image are about the same head
@@ -31,18 +32,37 @@ class Rows:
     inout: Float[ndarray, "r"]  # 1 the target is in the frame, 0 it is not
     size: Int[ndarray, "r 2"]  # (height, width) of the image that the file declares, 0 where it doesn't
 
+    @classmethod
+    def of(cls, files: Sequence[str], unit: str, records: Sequence[tuple]) -> Rows:
+        """The rows of (source, number, path, head, inout, x0, y0, x1, y1, gaze x, gaze y, height, width)."""
+        columns = zip(*records, strict=True) if records else ((),) * 13
+        source, number, path, head, inout, *numbers, height, width = columns
+        values = np.asarray(numbers, dtype=np.float64).T.reshape(-1, 6)
+        return cls(
+            files=tuple(files),
+            unit=unit,
+            source=np.asarray(source, dtype=np.int64),
+            number=np.asarray(number, dtype=np.int64),
+            path=pa.array(path, pa.string()),
+            head=np.asarray(head, dtype=np.float64),
+            box=values[:, :4],
+            gaze=values[:, 4:],
+            inout=np.asarray(inout, dtype=np.float64),
+            size=np.asarray([height, width], dtype=np.int64).T.reshape(-1, 2),
+        )
+
     def __len__(self) -> int:
         return len(self.number)
 
     def where(self, row: int) -> str:
         """The place of a row in its file, for a message."""
-        return f"{self.file}:{self.unit} {self.number[row]}"
+        return f"{self.files[self.source[row]]}:{self.unit} {self.number[row]}"
 
     def keep(self, mask: Bool[ndarray, "r"]) -> Rows:
         """The rows where the mask is true."""
         if mask.all():
             return self
-        kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("file", "unit")}
+        kept: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("files", "unit")}
         kept = {name: v.filter(pa.array(mask)) if name == "path" else v[mask] for name, v in kept.items()}
         return replace(self, **kept)
 

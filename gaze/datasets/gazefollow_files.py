@@ -53,8 +53,9 @@ def read_raw(file: str, name: str, several_annotators: bool) -> tuple[Rows, list
             faults.append(Fault(f"{name}:line {number[row]}", found, "a finite number", "correct or remove the line"))
             bad[row] = True
     rows = Rows(
-        file=name,
+        files=(name,),
         unit="line",
+        source=np.zeros(len(number), dtype=np.int64),
         number=number,
         path=_plain(table["path"].combine_chunks()),
         head=values["eye_x"] if several_annotators else number.astype(np.float64),
@@ -72,9 +73,9 @@ def read_json(file: str, name: str, several_annotators: bool) -> tuple[Rows, lis
         try:
             images = json.load(handle)
         except (ValueError, RecursionError) as error:
-            return _rows(name, []), [_not_a_list(name, f"the file is not JSON ({error})")]
+            return Rows.of([name], "image", []), [_not_a_list(name, f"the file is not JSON ({error})")]
     if not isinstance(images, list):
-        return _rows(name, []), [_not_a_list(name, f"the file holds a JSON {type(images).__name__}")]
+        return Rows.of([name], "image", []), [_not_a_list(name, f"the file holds a JSON {type(images).__name__}")]
     records: list[tuple] = []
     faults: list[Fault] = []
     seen: dict[str, int] = {}
@@ -92,11 +93,11 @@ def read_json(file: str, name: str, several_annotators: bool) -> tuple[Rows, lis
         seen[path] = number
         for position, head in enumerate(heads):
             try:
-                records += [(number, path, position, *answer, *size) for answer in _answers(head)]
+                records += [(0, number, path, position, *answer, *size) for answer in _answers(head)]
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 expected = "bbox of 4 finite numbers, inout, and as many gazex_norm as gazey_norm"
                 faults.append(_unreadable(f"{where} head {position + 1}", error, expected))
-    return _rows(name, records), faults
+    return Rows.of([name], "image", records), faults
 
 
 def read_paths(file: str, several_annotators: bool) -> set[str]:
@@ -176,22 +177,6 @@ def _answers(head: Any) -> list[tuple]:
     if len(box) != 4 or not gaze or not all(map(math.isfinite, numbers)):
         raise ValueError(f"bbox {head['bbox']}, gazex_norm {x}, gazey_norm {y}")
     return [(float(head["inout"]), *box, *point) for point in gaze]
-
-
-def _rows(name: str, records: list[tuple]) -> Rows:
-    number, path, head, inout, *numbers, height, width = zip(*records, strict=True) if records else ((),) * 12
-    values = np.asarray(numbers, dtype=np.float64).T.reshape(-1, 6)
-    return Rows(
-        file=name,
-        unit="image",
-        number=np.asarray(number, dtype=np.int64),
-        path=pa.array(path, pa.string()),
-        head=np.asarray(head, dtype=np.float64),
-        box=values[:, :4],
-        gaze=values[:, 4:],
-        inout=np.asarray(inout, dtype=np.float64),
-        size=np.asarray([height, width], dtype=np.int64).T.reshape(-1, 2),
-    )
 
 
 def _not_a_list(name: str, found: str) -> Fault:

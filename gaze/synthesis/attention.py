@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from gaze.geometry import vector_to_pitch_yaw
@@ -28,17 +28,19 @@ class Shares:
     people: float
 
 
-def attend(
-    draws: Draws,
-    camera: Camera,
-    room: Room,
-    crowd: Crowd,
-    objects: Things,
-    looks: Looks,
-    shares: Shares,
-    difficulty: float,
-) -> People:
-    """The people, each looking at an object, at somebody else or out of the frame."""
+@dataclass(frozen=True)
+class Aims:
+    """What everybody looks at."""
+
+    target: Float64[Tensor, "b n 3"]  # the point
+    kind: Int64[Tensor, "b n"]  # OBJECT, PERSON or OUTSIDE
+    index: Int64[Tensor, "b n"]  # which object or person; -1 outside
+
+
+def aim(
+    draws: Draws, camera: Camera, room: Room, crowd: Crowd, objects: Things, shares: Shares, difficulty: float
+) -> Aims:
+    """Something to look at for each person: an object, somebody else or a place out of the frame."""
     count = crowd.present.shape[1]
     lot = draws.uniform(0, 1, count)
     object_cost = _cost(draws, camera, crowd, objects.center, objects.present, difficulty)
@@ -55,7 +57,12 @@ def attend(
     )
     target = torch.where((kind == OUTSIDE)[..., None], exits, looked_at)
     index = torch.where(kind == PERSON, which_person, which_object).masked_fill(kind == OUTSIDE, -1)
-    pitch, yaw, roll = _head_pose(draws, target - crowd.head, difficulty)
+    return Aims(target, kind, index)
+
+
+def attend(draws: Draws, crowd: Crowd, aims: Aims, looks: Looks, difficulty: float) -> People:
+    """The people, with their heads turned towards what they look at."""
+    pitch, yaw, roll = _head_pose(draws, aims.target - crowd.head, difficulty)
     turn = rotation(pitch, yaw, roll)
     between_eyes = torch.tensor(EYE_CENTERS, dtype=torch.float64).mean(0) * crowd.radius[..., None]
     return People(
@@ -65,9 +72,9 @@ def attend(
         rotation=turn,
         body_yaw=0.55 * yaw,
         origin=moved(crowd.head, turn, between_eyes),
-        target=target,
-        target_kind=kind,
-        target_index=index,
+        target=aims.target,
+        target_kind=aims.kind,
+        target_index=aims.index,
         looks=looks,
     )
 

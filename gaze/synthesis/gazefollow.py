@@ -7,27 +7,29 @@ each annotator. GazeFollow itself has no validation split.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 
-import torch
 from PIL import Image
 
-from gaze.errors import UserError
 from gaze.synthesis.annotations import annotation_lines
+from gaze.synthesis.folders import recover, replacing
 from gaze.synthesis.labels import Label
 from gaze.synthesis.manifest import Manifest, already_there, describe
 from gaze.synthesis.scene_world import SceneWorld
+from gaze.synthesis.workers import mapping
 
 SPLITS = ("train", "val", "test")
 PER_FOLDER = 1000  # images
 QUALITY = 90  # of the JPEGs
+LAYOUT = (
+    "Layout and columns are those of GazeFollow-extended: <split>_annotations_release.txt lists path, idx,\n"
+    "body_bbox (x, y, w, h), eye (x, y), gaze (x, y) as fractions of the image, head bbox (x_min, y_min, x_max,\n"
+    "y_max) in pixels, inout (train and val only), source, meta. The val file is an extension: GazeFollow has no\n"
+    "validation split. A gaze that leaves the frame is -1, -1 with inout 0; such people are not in the test file,\n"
+    "so that a test image may have no line. Splits share no scene. world.json holds all parameters.\n"
+)
 BATCH_PIXELS = 32 * 448 * 448  # of the pictures that one worker draws at once: about 300 MB
 
 
@@ -74,14 +76,14 @@ def write_gazefollow(
     """
     _check(counts, seed, workers, annotators)
     root = Path(root)
-    _recover(root)
+    recover(root)
     manifest = Manifest(world.name, world.parameters(), seed, dict(counts), annotators)
     if already_there(root, manifest, overwrite):
         return False
-    with _replacing(root) as folder:
+    with replacing(root) as folder:
         _write_splits(world, folder, counts, seed, workers, annotators, progress or (lambda done, total: None))
         (folder / "world.json").write_text(manifest.text())
-        (folder / "README.txt").write_text(describe(manifest))
+        (folder / "README.txt").write_text(describe(manifest, "images", LAYOUT))
     return True
 
 
@@ -107,43 +109,6 @@ def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) 
         raise ValueError(f"annotators is {annotators!r}; expected 1 or more lines for each head of the test split")
 
 
-def _recover(root: Path) -> None:
-    """Finish or undo a replacement that was killed between its two renames."""
-    old = _beside(root, "old")
-    if old.exists() and root.exists():
-        shutil.rmtree(old)
-    elif old.exists():
-        old.rename(root)
-
-
-@contextmanager
-def _replacing(root: Path) -> Iterator[Path]:
-    """A new folder beside `root` that takes its place in the end, or vanishes if anything goes wrong."""
-    folder, old = _beside(root, "tmp"), _beside(root, "old")
-    try:
-        shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
-        folder.mkdir(parents=True)
-        yield folder
-        if root.exists():
-            root.rename(old)
-        folder.rename(root)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if old.exists():
-            old.rename(root)
-        if isinstance(error, OSError):
-            reason = error.strerror or error
-            raise UserError(
-                f"{root} can't be written: {reason}; free space, or choose another folder with out="
-            ) from error
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _beside(root: Path, suffix: str) -> Path:
-    return root.with_name(f"{root.name}.{suffix}")
-
-
 def _write_splits(
     world: SceneWorld,
     folder: Path,
@@ -162,7 +127,7 @@ def _write_splits(
     done = 0
     rows: dict[str, list[Label]] = {split: [] for split in counts}
     progress(0, sum(counts.values()))
-    with _mapping(workers) as each:
+    with mapping(workers) as each:
         for piece, labels in zip(pieces, each(_write_piece, pieces), strict=True):
             rows[piece.split].extend(labels)
             done += len(piece.indices)
@@ -170,24 +135,6 @@ def _write_splits(
     for split, labels in rows.items():
         lines = annotation_lines(world, split, seed, labels, image_path, annotators)
         (folder / f"{split}_annotations_release.txt").write_text("".join(lines))
-
-
-@contextmanager
-def _mapping(workers: int) -> Iterator[Callable]:
-    """`map`, or one that spreads over processes and stops them when its user fails."""
-    if workers == 0:
-        yield map
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    torch.set_num_threads(1)  # the processes share the cores already
-    signal(SIGINT, SIG_IGN)  # the parent stops them
 
 
 def _write_piece(piece: Piece) -> Sequence[Label]:

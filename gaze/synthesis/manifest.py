@@ -52,19 +52,21 @@ def already_there(root: Path, wanted: Manifest, overwrite: bool) -> bool:
     return False
 
 
-def describe(manifest: Manifest) -> str:
-    """What a person who finds the folder should know."""
+def describe(manifest: Manifest, unit: str, layout: str) -> str:
+    """What a person who finds the folder should know.
+
+    Args:
+        manifest: what it was made from.
+        unit: what the manifest counts.
+        layout: what the files are and mean.
+    """
     counts = ", ".join(f"{count} {split}" for split, count in manifest.counts.items())
     parameters = "\n".join(f"  {name}: {value}" for name, value in manifest.parameters.items())
     return (
         "SYNTHETIC DATA. No photograph and no real person is in here; a figure measured on these pictures is a\n"
         "synthetic one and says nothing about accuracy on photographs.\n\n"
-        f"World {manifest.world!r}, images: {counts}, seed {manifest.seed}.\n{parameters}\n\n"
-        "Layout and columns are those of GazeFollow-extended: <split>_annotations_release.txt lists path, idx,\n"
-        "body_bbox (x, y, w, h), eye (x, y), gaze (x, y) as fractions of the image, head bbox (x_min, y_min, x_max,\n"
-        "y_max) in pixels, inout (train and val only), source, meta. The val file is an extension: GazeFollow has no\n"
-        "validation split. A gaze that leaves the frame is -1, -1 with inout 0; such people are not in the test file,\n"
-        "so that a test image may have no line. Splits share no scene. world.json holds all parameters.\n"
+        f"World {manifest.world!r}, {unit}: {counts}, seed {manifest.seed}.\n{parameters}\n\n"
+        f"{layout}"
     )
 
 

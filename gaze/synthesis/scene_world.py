@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
 from gaze.synthesis import palette
-from gaze.synthesis.attention import Shares, attend
+from gaze.synthesis.attention import Aims, Shares, aim, attend
+from gaze.synthesis.camera import Camera
 from gaze.synthesis.canvas import compose, evaluate
 from gaze.synthesis.draws import Draws
 from gaze.synthesis.figures import figures
 from gaze.synthesis.labels import Label, labels
-from gaze.synthesis.placement import between, hang_pictures, place_objects, place_people, scatter_clutter
+from gaze.synthesis.placement import Crowd, between, hang_pictures, place_objects, place_people, scatter_clutter
 from gaze.synthesis.props import props
 from gaze.synthesis.rooms import furnish, paint_room
-from gaze.synthesis.scenes import Looks, Scenes
+from gaze.synthesis.scenes import Looks, People, Room, Scenes, Things
 
 GRAIN_MARGIN = 32  # px: so far the noise of one picture may be shifted against that of another
+
+
+class Exposure(NamedTuple):
+    """What a camera does to a picture."""
+
+    gain: float
+    sigma: float  # of the noise, which is cut from one large piece
+    x: int  # px, from 0 to GRAIN_MARGIN: where it is cut
+    y: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A batch of scenes before anybody looks at anything."""
+
+    camera: Camera
+    room: Room
+    crowd: Crowd
+    objects: Things
+    looks: Looks
+    size: Float64[Tensor, "b"]  # radius of a head, fraction of the short side
 
 
 class SceneWorld:
@@ -81,18 +105,36 @@ class SceneWorld:
 
     def scenes(self, seed: int, split: str, indices: Sequence[int]) -> Scenes:
         """The 3D truth of some scenes of a split."""
-        draws, d = self._draws(seed, split, indices), self.difficulty
+        draws = self._draws(seed, split, indices)
+        stage = self.stage(draws)
+        return self.dress(draws, stage, self.attend(draws, stage, self.aim(draws, stage)))
+
+    def stage(self, draws: Draws) -> Stage:
+        """Rooms with people and objects in them, before anybody looks at anything."""
+        d = self.difficulty
         size = self.head_radius[0] + (self.head_radius[1] - self.head_radius[0]) * draws.uniform(0, 1)
         camera, room = furnish(draws, self.height, self.width, size, d)
         crowd = place_people(draws, camera, room, size, self.people, d)
         objects = place_objects(draws, camera, room, crowd, size, self.objects, d)
-        looks = _looks(draws, self.people[1], d)
+        return Stage(camera, room, crowd, objects, _looks(draws, self.people[1], d), size)
+
+    def aim(self, draws: Draws, stage: Stage) -> Aims:
+        """Something to look at for everybody on a stage."""
+        return aim(draws, stage.camera, stage.room, stage.crowd, stage.objects, self.shares, self.difficulty)
+
+    def attend(self, draws: Draws, stage: Stage, aims: Aims) -> People:
+        """The people of a stage, looking at it."""
+        return attend(draws, stage.crowd, aims, stage.looks, self.difficulty)
+
+    def dress(self, draws: Draws, stage: Stage, people: People) -> Scenes:
+        """The scenes, with clutter on the floor and pictures on the wall."""
+        camera, room, d = stage.camera, stage.room, self.difficulty
         return Scenes(
             camera=camera,
             room=room,
-            people=attend(draws, camera, room, crowd, objects, looks, self.shares, d),
-            objects=objects,
-            clutter=scatter_clutter(draws, camera, room, size, round(9 * d)),
+            people=people,
+            objects=stage.objects,
+            clutter=scatter_clutter(draws, camera, room, stage.size, round(9 * d)),
             pictures=hang_pictures(draws, camera, room, round(4 * d)),
         )
 
@@ -114,25 +156,29 @@ class SceneWorld:
             indices: numbers of scenes, 0 or more, in any order.
         """
         scenes = self.scenes(seed, split, indices)
-        images = torch.empty(len(indices), 3, self.height, self.width, dtype=torch.uint8)
-        exposures = self._exposures(self._draws(seed, f"{split}/grain", indices))
+        exposures = self.exposures(self._draws(seed, f"{split}/grain", indices))
+        return self.expose(scenes, exposures), labels(scenes, list(indices))
+
+    def expose(self, scenes: Scenes, exposures: Sequence[Exposure]) -> UInt8[Tensor, "b 3 H W"]:
+        """The scenes as a real camera sees them."""
+        images = torch.empty(len(exposures), 3, self.height, self.width, dtype=torch.uint8)
         grain = _grain(self.height, self.width)
         for image, picture, (gain, sigma, x, y) in zip(images, self.paint(scenes), exposures, strict=True):
             noise = grain[y : y + self.height, x : x + self.width]
             image.copy_(picture.mul_(gain).add_(noise * sigma + 0.5).clamp_(0, 255))
-        return images, labels(scenes, list(indices))
+        return images
 
     def _draws(self, seed: int, split: str, indices: Sequence[int]) -> Draws:
         return Draws(seed, f"{self.name}/{split}", indices)
 
-    def _exposures(self, draws: Draws) -> list[tuple[float, float, int, int]]:
-        """Gain and noise of each picture; the noise is cut from one large piece of it, at (x, y) px."""
+    def exposures(self, draws: Draws) -> list[Exposure]:
+        """Gain and noise of each picture."""
         d = self.difficulty
         gain = draws.uniform(between(d, 0.97, 0.72), between(d, 1.03, 1.08))
         sigma = draws.uniform(between(d, 0.5, 1.0), between(d, 1.0, 7.0))
         corner = draws.integers(0, GRAIN_MARGIN, 2)
         x, y = corner.unbind(1)
-        return list(zip(gain.tolist(), sigma.tolist(), x.tolist(), y.tolist(), strict=True))
+        return list(map(Exposure, gain.tolist(), sigma.tolist(), x.tolist(), y.tolist()))
 
 
 def _looks(draws: Draws, count: int, difficulty: float) -> Looks:

@@ -28,3 +28,14 @@ def test_a_bad_value_is_one_sentence(tmp_path):
     assert "difficulty is 2" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_world_of_clips_brings_its_own_layout(tmp_path):
+    refused = run("world=video", "out=clips", cwd=tmp_path)
+    assert "val is 1; expected 0" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    done = run("world=video", "out=clips", "val=0", cwd=tmp_path)
+    assert "clips: written" in done.stdout, done.stderr
+    assert len(list((tmp_path / "clips/annotations").glob("*/*/*"))) == 4
+    assert len(list((tmp_path / "clips/images").rglob("*.jpg"))) == 48
