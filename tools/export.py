@@ -8,14 +8,19 @@ from omegaconf import DictConfig, OmegaConf
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
 
+EXPORT = "gaze.export.exporter.export"
+
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="export", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
 def main(cfg: DictConfig) -> None:
     """Write the file, and say how far it is from PyTorch and how fast it is."""
     from gaze.export.exporter import export
+    from gaze.runs import check, plain_config
 
-    done = export(**OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    settings = plain_config(cfg)
+    check(OmegaConf.create({"_target_": EXPORT} | settings), (EXPORT,))
+    done = export(**settings)
     print(f"{done.facts.inputs}; H x W is {done.facts.image_size[0]} x {done.facts.image_size[1]}")
     print(f"largest difference from PyTorch: {done.difference:.1e} in a probability (allowed: {cfg.tolerance:.1e})")
     for latency in done.latencies:

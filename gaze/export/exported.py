@@ -44,6 +44,8 @@ class Exported(nn.Module):
             )
         # Not as a submodule: it stays on the CPU.
         self.call, self.facts = kind.open(path)
+        if self.facts.names not in NAMINGS:
+            raise ExportError(f"{path} names its inputs after {self.facts.names!r}; expected {' or '.join(NAMINGS)}")
         self.naming = NAMINGS[self.facts.names]
 
     def forward(self, inputs: SceneInputs) -> ScenePrediction:

@@ -41,7 +41,7 @@ def export(
     format: str = "onnx",
     names: str = "gaze",
     opset: int | None = None,
-    size: Sequence[int] | int | None = None,
+    size: list[int] | int | None = None,
     tolerance: float = 1e-4,
     overwrite: bool = False,
 ) -> Export:
