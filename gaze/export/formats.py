@@ -91,6 +91,8 @@ class Onnx(Format):
         facts: Facts,
         opset: int | None,
     ) -> None:
+        import onnx
+
         import gaze
 
         size = sum(t.numel() * t.element_size() for t in program.state_dict.values())
@@ -116,10 +118,19 @@ class Onnx(Format):
         written.model.producer_name, written.model.producer_version = "gaze", gaze.__version__
         written.model.doc_string = f"{facts.inputs}. Outputs are probabilities."
         for node in written.model.graph.all_nodes():
+            if made < 18 and node.op_type == "Split":  # where equal parts are said by leaving them unsaid
+                node.attributes.pop("num_outputs", None)
             for key in [key for key in node.metadata_props if key.startswith("pkg.")]:
                 del node.metadata_props[key]  # how it was traced: half of a small file
         written.model.metadata_props[KEY] = facts.text()
         written.save(str(path), external_data=False)
+        try:
+            onnx.checker.check_model(str(path))
+        except onnx.checker.ValidationError as error:  # the conversion to another opset can leave such graphs
+            raise ExportError(
+                f"opset={asked} can't be honoured: the exporter made a graph that is not valid ({_first_line(error)}); "
+                f"expected 18 to 23, best {DEFAULT_OPSET}"
+            ) from error
 
     def open(self, path: Path) -> tuple[Call, Facts]:
         _need("onnxruntime")

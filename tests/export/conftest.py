@@ -26,7 +26,7 @@ KINDS = {
             "head_mask": "reference",
         }
         | {"inout": False},
-        {"opset": 18},
+        {"opset": 17},
     ),
 }
 
