@@ -34,7 +34,7 @@ def problems(node: Any, path: str = "", trusted: Sequence[str] | None = None) ->
         if "_target_" in node:
             yield from _call_problems(node, path, trusted)
         for key, value in node.items():
-            yield from problems(value, f"{path}.{key}" if path else str(key), trusted)
+            yield from problems(value, _below(path, key), trusted)
     elif isinstance(node, list):
         for i, value in enumerate(node):
             yield from problems(value, f"{path}[{i}]", trusted)
@@ -64,6 +64,10 @@ def locate(target: str) -> Any:
     raise ImportError(f"there is no module {parts[0]}")
 
 
+def _below(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
 def _call_problems(node: Mapping[str, Any], path: str, trusted: Sequence[str]) -> Iterator[str]:
     target = node["_target_"]
     if not isinstance(target, str) or not is_trusted(target, trusted):
@@ -87,7 +91,7 @@ def _call_problems(node: Mapping[str, Any], path: str, trusted: Sequence[str]) -
             and _plain(value)
             and not is_bearable(value, hints[key], conf=TOWER)
         ):
-            yield f"{path}.{key}: {value!r} is no {_readable(hints[key])}"
+            yield f"{_below(path, key)}: {value!r} is no {_readable(hints[key])}"
 
 
 def _name_problems(
@@ -100,7 +104,7 @@ def _name_problems(
         if key not in named and not anything:
             close = difflib.get_close_matches(key, named, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(named) or 'none'}"
-            yield f"{path}.{key}: {name} has no argument {key!r}; {hint}"
+            yield f"{_below(path, key)}: {name} has no argument {key!r}; {hint}"
     required = [n for n in named if parameters[n].default is inspect.Parameter.empty]
     if not partial:
         for key in required:

@@ -23,6 +23,13 @@ def test_a_typo_gets_a_suggestion():
     )
 
 
+def test_a_call_at_the_top_has_keys_without_a_dot():
+    assert found({"_target_": COSINE, "end": "low", "strat": 1.0}).splitlines() == [
+        "strat: Cosine has no argument 'strat'; did you mean 'start'?",
+        "end: 'low' is no float",
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [

@@ -34,12 +34,7 @@ class ScenePredictor:
     def __init__(
         self, model: nn.Module, image_size: Sequence[int] | None, hardware: Hardware, amp: bool = False
     ) -> None:
-        takes = typing.get_type_hints(type(model).forward).get("inputs")
-        if takes is not SceneInputs:
-            raise UserError(
-                f"the run's model, {type(model).__name__}, takes {getattr(takes, '__name__', takes)}; expected a model of "
-                "scenes, such as GazeLLE, which says where the people in a picture look"
-            )
+        check_scene_model(model)
         if image_size is None:
             raise UserError(
                 "the run's config has no dataset.image_size; expected [height, width], as its model was trained"
@@ -76,6 +71,20 @@ class ScenePredictor:
             mine = inputs.image_index == row
             predictions[i] = everyone.map(lambda t, mine=mine: t[mine])  # type: ignore[misc]
         return predictions
+
+
+def check_scene_model(model: nn.Module) -> None:
+    """Refuse a model that does not take `SceneInputs`.
+
+    Raises:
+        UserError: it takes something else.
+    """
+    takes = typing.get_type_hints(type(model).forward).get("inputs")
+    if takes is not SceneInputs:
+        raise UserError(
+            f"the run's model, {type(model).__name__}, takes {getattr(takes, '__name__', takes)}; expected a model of "
+            "scenes, such as GazeLLE, which says where the people in a picture look"
+        )
 
 
 def people(

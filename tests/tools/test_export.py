@@ -1,0 +1,56 @@
+"""The command: a run becomes a file, which the prediction takes in its place."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+import gaze
+from tests.export.runs import write_run
+
+TOOLS = Path(gaze.__file__).parents[1] / "tools"
+
+
+def call(folder, tool, *arguments):
+    command = [sys.executable, str(TOOLS / tool), *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+def gazes(folder, run, *more):
+    arguments = (f"run={run}", "source=a.png", "--heads", "0.1,0.2,0.5,0.6;0.5,0.1,0.9,0.5", f"out={run}_found")
+    done = call(folder, "predict.py", *arguments, "hardware=cpu", *more)
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads((folder / f"{run}_found" / "results.json").read_text())["images"]
+    return [value for person in image["people"] for value in person["gaze"]]
+
+
+def test_a_run_becomes_a_file_that_predicts_the_same_points(tmp_path):
+    write_run(tmp_path / "run")
+    Image.effect_noise((60, 40), 80).convert("RGB").save(tmp_path / "a.png")
+    done = call(tmp_path, "export.py", "run=run", "out=made.onnx", "size=[32,48]")
+    assert done.returncode == 0, done.stderr
+    assert "largest difference from PyTorch: " in done.stdout
+    assert "1 image, 4 people, 1 CPU thread: " in done.stdout
+    assert done.stderr == ""
+    wanted, found = gazes(tmp_path, "run"), gazes(tmp_path, "made.onnx")
+    assert len(wanted) == 4
+    assert max(abs(a - b) for a, b in zip(wanted, found, strict=True)) <= 1.01e-5  # the last of five digits
+
+    again = call(tmp_path, "export.py", "run=run", "out=made.onnx")
+    assert again.returncode == 1
+    assert again.stderr.strip() == "error: made.onnx exists; give another out=, or overwrite=true"
+
+
+def test_mistakes_are_found_first(tmp_path):
+    done = call(tmp_path, "export.py", "run=nowhere", "opset=new", "size=[32,big]")
+    assert done.returncode == 1
+    assert "  opset: 'new' is no int" in done.stderr
+    assert "  size: [32, 'big'] is no list[int] | int" in done.stderr
+    assert call(tmp_path, "export.py", "run=nowhere").stderr.strip() == (
+        "error: nowhere holds no run: there is no config.yaml in it; give the directory of a training run"
+    )
