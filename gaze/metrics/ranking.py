@@ -92,3 +92,18 @@ def average_precision(scores: Float[Tensor, "n"], labels: Float[Tensor, "n"]) ->
     hits = hits[last]
     gained = hits.diff(prepend=hits.new_zeros(1))
     return (gained * hits / rank).sum() / (labels == 1).sum()
+
+
+def weighted_average_precision(
+    scores: Float[Tensor, "n"], positive: Bool[Tensor, "n"], weights: Float[Tensor, "r n"]
+) -> Float[Tensor, "r"]:
+    """`average_precision` for each row of weights: as if each score were there so many times. NaN without a positive."""
+    order = scores.argsort(descending=True)
+    ordered, weights = scores[order], weights[:, order]
+    last = torch.ones_like(ordered, dtype=torch.bool)
+    last[:-1] = ordered[1:] != ordered[:-1]
+    rank = weights.cumsum(-1)[:, last]
+    hits = (weights * positive[order]).cumsum(-1)[:, last]
+    gained = hits.diff(prepend=torch.zeros_like(hits[:, :1]))
+    precision = hits / rank.clamp(min=torch.finfo(rank.dtype).tiny)  # nothing is gained where nothing is there yet
+    return (gained * precision).sum(-1) / (weights * positive[order]).sum(-1)
