@@ -24,6 +24,10 @@ class HeadFigure(NamedTuple):
         """The sum over the heads that count; NaN if the prediction failed for one of them."""
         return self.value.masked_fill(~self.counted, 0.0).sum()
 
+    def tells(self, masks: Float[Tensor, "s n"]) -> Bool[Tensor, "s"]:
+        """Does a head of each mask count?"""
+        return ((masks > 0) & self.counted).any(-1)
+
     def over(self, weights: Float[Tensor, "r n"], masks: Float[Tensor, "s n"]) -> Float[Tensor, "r s"]:
         """The mean over the heads of each mask (1 or 0), each head weighing as each row of weights says."""
         counted = (masks * self.counted).to(weights.dtype)
@@ -40,6 +44,11 @@ class HeadRanking(NamedTuple):
     score: Float[Tensor, "n"]  # NaN where the prediction failed
     positive: Bool[Tensor, "n"]
     counted: Bool[Tensor, "n"]
+
+    def tells(self, masks: Float[Tensor, "s n"]) -> Bool[Tensor, "s"]:
+        """Does each mask hold both sides? Of one alone every score ranks equally well."""
+        heads = (masks > 0) & self.counted
+        return (heads & self.positive).any(-1) & (heads & ~self.positive).any(-1)
 
     def over(self, weights: Float[Tensor, "r n"], masks: Float[Tensor, "s n"]) -> Float[Tensor, "r s"]:
         """The precision over the heads of each mask (1 or 0), each head weighing as each row of weights says."""
