@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gaze.metrics.per_head import HeadFigure, HeadRanking
@@ -27,8 +27,8 @@ def intervals(
 
     Resampled are pictures with all their heads: people in one picture look at the same things and share
     its light and its size, so counting them as independent would make intervals too narrow. Resamples
-    without a head that counts are left out. NaN if there are fewer than two pictures that matter, or the
-    figure is NaN.
+    without a head that counts are left out. NaN where the figure is NaN or tells nothing, and where
+    only one picture matters.
 
     Args:
         figures: of all heads, on the CPU.
@@ -39,11 +39,16 @@ def intervals(
     """
     if not len(picture):
         return {name: [(math.nan, math.nan)] * len(masks) for name in figures}
-    drawn: dict[str, list[Tensor]] = {name: [] for name in figures}
+    told = {name: figure.tells(masks) & _varies(figure, picture, masks) for name, figure in figures.items()}
+    drawn: dict[str, list[Tensor]] = {name: [] for name in figures if told[name].any()}
     for weights in _draws(picture, resamples, seed):
-        for name, figure in figures.items():
-            drawn[name].append(figure.over(weights, masks))
-    return {name: _ends(torch.cat(rows), _varies(figures[name], picture, masks)) for name, rows in drawn.items()}
+        for name, rows in drawn.items():
+            rows.append(figures[name].over(weights, masks[told[name]]))
+    found = {name: [(math.nan, math.nan)] * len(masks) for name in figures}
+    for name, rows in drawn.items():
+        for place, interval in zip(told[name].nonzero()[:, 0].tolist(), _ends(torch.cat(rows)), strict=True):
+            found[name][place] = interval
+    return found
 
 
 def _draws(picture: Int[Tensor, "n"], resamples: int, seed: int) -> Iterator[Float[Tensor, "r n"]]:
@@ -58,11 +63,14 @@ def _draws(picture: Int[Tensor, "n"], resamples: int, seed: int) -> Iterator[Flo
         yield times.scatter_add_(1, chosen, torch.ones_like(times))[:, which]
 
 
-def _varies(figure: HeadFigure | HeadRanking, picture: Int[Tensor, "n"], masks: Float[Tensor, "s n"]) -> list[bool]:
-    return [len(picture[(mask > 0) & figure.counted].unique()) > 1 for mask in masks]
+def _varies(
+    figure: HeadFigure | HeadRanking, picture: Int[Tensor, "n"], masks: Float[Tensor, "s n"]
+) -> Bool[Tensor, "s"]:
+    """Are the heads of each mask that count in more than one picture?"""
+    return torch.tensor([len(picture[(mask > 0) & figure.counted].unique()) > 1 for mask in masks])
 
 
-def _ends(values: Float[Tensor, "r s"], varies: list[bool]) -> list[Interval]:
+def _ends(values: Float[Tensor, "r s"]) -> list[Interval]:
     tail = (1 - LEVEL) / 2
-    low, high = torch.nanquantile(values, torch.tensor([tail, 1 - tail], dtype=values.dtype), dim=0).tolist()
-    return [(a, b) if known else (math.nan, math.nan) for a, b, known in zip(low, high, varies, strict=True)]
+    ends = torch.nanquantile(values, torch.tensor([tail, 1 - tail], dtype=values.dtype), dim=0)
+    return [(low, high) for low, high in ends.T.tolist()]

@@ -54,8 +54,8 @@ class HeadRanking(NamedTuple):
         """The precision over the heads of each mask (1 or 0), each head weighing as each row of weights says."""
         columns = []
         for mask in masks:
-            heads = self.counted & (mask > 0)
-            column = weighted_average_precision(self.score[heads], self.positive[heads], weights[:, heads])
+            heads = (self.counted & (mask > 0)).nonzero()[:, 0]
+            column = weighted_average_precision(self.score, self.positive, weights, heads)
             broken = self.score[heads].isnan().any()  # sorting would put NaN somewhere
             columns.append(column.masked_fill(broken, torch.nan))
         return torch.stack(columns, -1)

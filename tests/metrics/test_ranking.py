@@ -74,7 +74,7 @@ def test_weighted_average_precision_is_that_of_repeated_scores(heads):
     """Whole weights are numbers of copies; several rows are several answers."""
     scores, positive, times = (torch.tensor(column) for column in zip(*heads, strict=True))
     rows = torch.stack([times, torch.ones_like(times)]).double()
-    weighted = weighted_average_precision(scores.double(), positive, rows)
+    weighted = weighted_average_precision(scores.double(), positive, rows, torch.arange(len(scores)))
     for row, value in zip(rows, weighted, strict=True):
         copies = scores.double().repeat_interleave(row.long()), positive.double().repeat_interleave(row.long())
         torch.testing.assert_close(value, average_precision(*copies), equal_nan=True, atol=1e-12, rtol=0)
