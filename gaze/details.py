@@ -30,7 +30,7 @@ class Details:
 def choose_details(
     dataset: Dataset,
     metrics: Mapping[str, Metric],
-    subsets: Sequence[str] | None = None,
+    subsets: Sequence[str] | str | None = None,
     failures: int | None = None,
     resamples: int = 1000,
 ) -> Details:
@@ -39,11 +39,13 @@ def choose_details(
     Raises:
         UserError: what is asked for does not exist, or does not suit them.
     """
+    if isinstance(subsets, str):  # subsets=inout, without brackets
+        subsets = [subsets]
     check_kinds(subsets or ())
-    if failures is not None and failures < 0:
-        raise UserError(f"failures is {failures}; expected how many of the worst heads to draw, 0 for none")
-    if resamples < 0:
-        raise UserError(f"resamples is {resamples}; expected a number such as 1000, 0 for no intervals")
+    if failures is not None and not (isinstance(failures, int) and failures >= 0):
+        raise UserError(f"failures is {failures!r}; expected how many of the worst heads to draw, 0 for none")
+    if not (isinstance(resamples, int) and resamples >= 0):
+        raise UserError(f"resamples is {resamples!r}; expected a number such as 1000, 0 for no intervals")
     scenes = about_scenes(dataset)
     apart = any(isinstance(metric, PerHead) for metric in metrics.values())
     ranked = any(isinstance(m, HeatmapDistance) and m.nearest == RANKED_BY for m in metrics.values())

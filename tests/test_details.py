@@ -19,6 +19,7 @@ def test_scenes_have_all_details_unless_told_otherwise():
     chosen = choose_details(Heads(), DISTANCE, ["inout"], 3, 0)
     assert (chosen.subsets, chosen.failures, chosen.resamples) == (["inout"], 3, 0)
     assert choose_details(Heads(), DISTANCE, [], 0).subsets == []
+    assert choose_details(Heads(), DISTANCE, "inout").subsets == ["inout"]
 
 
 def test_what_does_not_apply_is_left_out():
