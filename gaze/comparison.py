@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import nn
 from torchmetrics import Metric
 
@@ -15,7 +15,9 @@ from gaze.datasets.annotations import SceneLabels
 from gaze.datasets.dataset import Dataset
 from gaze.evaluation import evaluate
 from gaze.hardware import Hardware
+from gaze.head_records import HeadRecorder, HeadRecords
 from gaze.loading import release
+from gaze.types import SceneInputs
 
 # What each baseline is told: why a model that looks at faces can be better.
 SEES = {
@@ -26,36 +28,45 @@ SEES = {
 Figures = dict[str, dict[str, float]]  # name of the model -> name of the figure -> value
 
 
+class Comparison(NamedTuple):
+    """What became of all models."""
+
+    figures: Figures
+    records: dict[str, HeadRecords]  # name of the model -> its heads; none if the samples are not scenes
+
+
 def compare(
-    name: str,
-    model: nn.Module,
-    dataset: Callable[..., Dataset],
+    models: Mapping[str, nn.Module],
+    dataset: Dataset,
     metrics: Mapping[str, Metric],
     hardware: Hardware,
-    split: str = "test",
-    baselines: bool = True,
     batch_size: int = 64,
     amp: bool = False,
-) -> Figures:
-    """The figures of a model, and of the baselines of its task if there are any.
+) -> Comparison:
+    """The figures of each model on the same samples and, of scenes, those of each head.
 
     Args:
-        name: what to call the model.
-        dataset: makes the data set of a split. The baselines learn from its labels of "train".
+        models: by the names that they are to have in tables.
+        dataset: the split.
         metrics: which figures.
-        baselines: evaluate them, too.
     """
-    test_set = dataset(split=split)
-    models: dict[str, nn.Module] = {name: model}
-    if baselines:
-        models |= scene_baselines(dataset(split="train"))
-    loader = hardware.loader(test_set, batch_size=batch_size)
-    figures: Figures = {}
-    for title, candidate in models.items():
-        batches = track(loader, description=f"{title:24}", console=Console(stderr=True), transient=True)
-        figures[title] = evaluate(candidate.to(hardware.device), batches, metrics, hardware, amp)
+    scenes = about_scenes(dataset)
+    loader = hardware.loader(dataset, batch_size=batch_size)
+    compared = Comparison({}, {})
+    for name, model in models.items():
+        recorder = HeadRecorder() if scenes else None
+        batches = track(loader, description=f"{name:24}", console=Console(stderr=True), transient=True)
+        model.to(hardware.device)
+        compared.figures[name] = evaluate(model, batches, metrics, hardware, amp, recorder=recorder)
+        if recorder is not None:
+            compared.records[name] = recorder.records()
     release(loader)
-    return figures
+    return compared
+
+
+def about_scenes(dataset: Dataset) -> bool:
+    """Are the samples pictures with heads in them?"""
+    return len(dataset) > 0 and isinstance(dataset[0].inputs, SceneInputs)
 
 
 def scene_baselines(train_set: Dataset) -> dict[str, nn.Module]:
@@ -64,26 +75,3 @@ def scene_baselines(train_set: Dataset) -> dict[str, nn.Module]:
     if not isinstance(labels, SceneLabels):
         return {}
     return dict(zip(SEES, (CentrePrior(), MeanHeatmap(labels), DisplacementPrior(labels)), strict=True))
-
-
-def table(figures: Figures, title: str) -> None:
-    """Print the figures, a row for each model, and how far the first is ahead of the best baseline."""
-    columns = list(dict.fromkeys(key for row in figures.values() for key in row))
-    baselines = [name for name in figures if name in SEES]
-    sheet = Table("", *(["what it sees"] if baselines else []), title=title, title_justify="left")
-    for column in columns:
-        sheet.add_column(column, justify="right")
-    for name, row in figures.items():
-        sees = [SEES.get(name, "the picture")] if baselines else []
-        sheet.add_row(name, *sees, *(f"{row[c]:.4f}" if c in row else "" for c in columns))
-    console = Console()
-    console.print(sheet)
-    if baselines and "min_l2" in columns:
-        ours, model = next((row["min_l2"], name) for name, row in figures.items() if name not in SEES)
-        best = min(baselines, key=lambda name: figures[name]["min_l2"])
-        theirs = figures[best]["min_l2"]
-        console.print(
-            f"{model}: min_l2 {abs(1 - ours / theirs):.0%} {'smaller' if ours < theirs else 'LARGER'} than the best "
-            f"baseline's, that of '{best}'",
-            soft_wrap=True,
-        )

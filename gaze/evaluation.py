@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from gaze.hardware import Hardware
+from gaze.head_records import HeadRecorder
 from gaze.losses.objective import Objective
-from gaze.types import Batch, Progress
+from gaze.metrics.per_head import HeadFigure, HeadRanking, PerHead
+from gaze.types import Batch, Progress, Record
 
 
 @torch.no_grad()
@@ -23,6 +25,7 @@ def evaluate(
     objective: Objective | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    recorder: HeadRecorder | None = None,
 ) -> dict[str, float]:
     """The figures of all metrics, over all replicas, and the terms of the objective if there is one.
 
@@ -35,6 +38,7 @@ def evaluate(
         objective: its terms are averaged over samples; needs `progress`.
         progress: the time that the objective's schedules read.
         stop: asked after every batch; when it says so, nothing is computed and there are no figures.
+        recorder: of scenes; it is given every head with its figures, which are computed once for it and the metrics.
     """
     model.eval()
     sums: dict[str, Tensor] = {}
@@ -45,8 +49,9 @@ def evaluate(
         with hardware.autocast(amp):
             prediction = model(batch.inputs)
         prediction = prediction.float32()
-        for metric in metrics.values():
-            metric.update(prediction, batch.targets)
+        heads = _update(metrics, prediction, batch, apart=recorder is not None)
+        if recorder is not None:
+            recorder.add(batch, prediction, heads)
         if objective is not None and progress is not None:
             _, terms = objective(prediction, batch, progress)
             for name, value in terms.items():
@@ -59,3 +64,31 @@ def evaluate(
     figures = {name: float(hardware.total(value)) / count for name, value in sums.items()}
     figures |= {name: float(value) for metric in metrics.values() for name, value in metric.compute().items()}
     return figures
+
+
+def on_batches(model: nn.Module, hardware: Hardware, amp: bool = False) -> Callable[[Batch], Record]:
+    """A model, put into eval mode, as a function of batches from the CPU; its predictions are float32."""
+    model.eval()
+
+    @torch.no_grad()
+    def predict(batch: Batch) -> Record:
+        with hardware.autocast(amp):
+            prediction: Record = model(hardware.place(batch).inputs)
+        return prediction.float32()
+
+    return predict
+
+
+def _update(
+    metrics: Mapping[str, Metric], prediction: Record, batch: Batch, apart: bool
+) -> dict[str, HeadFigure | HeadRanking]:
+    """Add a batch to all metrics; if asked, also what they say of each head apart."""
+    found: dict[str, HeadFigure | HeadRanking] = {}
+    for metric in metrics.values():
+        if apart and isinstance(metric, PerHead):
+            heads = metric.heads(prediction, batch.targets)  # type: ignore[arg-type]
+            metric.update(prediction, batch.targets, heads)
+            found |= heads
+        else:
+            metric.update(prediction, batch.targets)
+    return found

@@ -88,7 +88,7 @@ def corner_peak(heatmap: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2"]:
     On average the true point lies half a cell further right and down.
     """
     h, w = heatmap.shape[-2:]
-    row, column = _largest_cell(heatmap)
+    row, column = largest_cell(heatmap)
     return torch.stack([column / w, row / h], -1)
 
 
@@ -99,7 +99,7 @@ def subcell_peak(heatmap: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2"]:
     border, or nothing around it is lower, the answer along that axis is the cell's centre.
     """
     h, w = heatmap.shape[-2:]
-    row, column = _largest_cell(heatmap)
+    row, column = largest_cell(heatmap)
     logp = F.logsigmoid(heatmap).flatten(1)
     cell = row * w + column
     x = column + 0.5 + _parabola_shift(logp, cell, 1, (column > 0) & (column < w - 1))
@@ -107,7 +107,8 @@ def subcell_peak(heatmap: Float[Tensor, "n h w"]) -> Float[Tensor, "n 2"]:
     return torch.stack([x / w, y / h], -1)
 
 
-def _largest_cell(heatmap: Float[Tensor, "n h w"]) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+def largest_cell(heatmap: Float[Tensor, "n h w"]) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+    """Row and column of the first largest cell of each map."""
     w = heatmap.shape[-1]
     cell = heatmap.flatten(1).argmax(-1)  # the first of equals
     return torch.div(cell, w, rounding_mode="floor"), cell % w

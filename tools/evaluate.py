@@ -16,9 +16,16 @@ from gaze.trusted import TRUSTED
 @hydra.main(config_path="pkg://gaze.conf", config_name="evaluate", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
 def main(cfg: DictConfig) -> None:
-    """Print a table of figures and write it as JSON."""
-    from gaze.comparison import compare, table
+    """Print tables of figures; write them as JSON, every head as a table, and the worst heads as a picture."""
+    from gaze.breakdown import as_dicts, break_down
+    from gaze.comparison import compare, scene_baselines
+    from gaze.details import choose_details
+    from gaze.evaluation import on_batches
+    from gaze.head_records import head_table, write_table
+    from gaze.pictures.failures import failure_sheet
+    from gaze.pictures.sheet import save_picture
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
+    from gaze.tables import figure_table, part_table
 
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
@@ -29,23 +36,39 @@ def main(cfg: DictConfig) -> None:
     if size is not None and (cfg.image_size or "image_size" in nodes.dataset):
         nodes.dataset.image_size = size
     check(nodes)
-    figures = compare(
-        name=config.get("name", "model"),
-        model=load_model(cfg.run),
-        dataset=build(nodes.dataset),
-        metrics=chosen(nodes, "metric"),
-        hardware=build(cfg.hardware),
-        split=cfg.split,
-        baselines=cfg.baselines,
-        batch_size=cfg.batch_size,
-        amp=cfg.amp,
-    )
+    open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
+    name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
+    details = choose_details(test_set, metrics, cfg.subsets, cfg.failures, cfg.resamples)
+    models = {name: model} | (scene_baselines(open_split(split="train")) if cfg.baselines else {})
+
+    compared = compare(models, test_set, metrics, hardware, cfg.batch_size, cfg.amp)
+    broken_down = {
+        title: break_down(records, compared.figures[title], details.subsets, details.resamples, cfg.seed)
+        for title, records in compared.records.items()
+    }
     title = f"{other}_{cfg.split}" if other else cfg.split
     out = Path(cfg.out or Path(cfg.run) / f"evaluation_{title}.json")
     about = {"run": cfg.run, "split": cfg.split, "dataset": plain_config(nodes.dataset)}
-    write_text(out, json.dumps(about | {"figures": figures}, indent=2))
-    table(figures, f"{other or 'its own data set'}, {cfg.split} split")
-    print(f"written to {out}")
+    about |= {"resamples": details.resamples, "seed": cfg.seed} if broken_down else {}
+    write_text(out, json.dumps(about | {"figures": compared.figures} | as_dicts(broken_down), indent=2))
+    written = [out]
+    label = out.stem.removeprefix("evaluation_")
+    if compared.records:
+        written.append(out.with_name(f"heads_{label}.parquet"))
+        write_table(head_table(compared.records, test_set.name), written[-1])
+    if details.failures:
+        predict = on_batches(model, hardware, cfg.amp)
+        picture = failure_sheet(test_set, compared.records[name], predict, details.failures)
+        if picture is not None:
+            written.append(out.with_name(f"failures_{label}.png"))
+            save_picture(picture, written[-1])
+    where = f"{other or 'its own data set'}, {cfg.split} split"
+    figure_table(compared.figures, where, {title: found.intervals for title, found in broken_down.items()})
+    if details.subsets:
+        part_table(
+            broken_down[name].parts, f"{name} on {where}, part by part; sizes and distances in fractions of the picture"
+        )
+    print("written to " + ", ".join(map(str, written)))
 
 
 if __name__ == "__main__":

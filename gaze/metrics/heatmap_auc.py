@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,6 +12,7 @@ from torchmetrics import Metric
 
 from gaze.geometry import points_to_px
 from gaze.heatmaps import annotated, in_frame
+from gaze.metrics.per_head import HeadFigure
 from gaze.metrics.ranking import auc_at_cells
 from gaze.types import ScenePrediction, SceneTargets
 
@@ -37,18 +40,26 @@ class HeatmapAUC(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
+    def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure]:
+        """The AUC of each head. A head whose annotations are all left of or above the corner does not count."""
         probability = prediction.heatmap.sigmoid()
-        counted = in_frame(targets)
-        broken = counted & probability.isnan().any(-1).any(-1)  # comparing with NaN would pass for an opinion
-        self.total += torch.where(broken.any(), torch.nan, 0.0)
+        seen = in_frame(targets)
+        broken = seen & probability.isnan().any(-1).any(-1)  # comparing with NaN would pass for an opinion
+        auc = torch.full((len(seen),), torch.nan, dtype=torch.float64, device=seen.device)
         sizes, which = torch.unique(targets.image_size, dim=0, return_inverse=True)
         for k, (height, width) in enumerate(sizes.tolist()):
-            heads = torch.nonzero(counted & (which == k))[:, 0]
+            heads = torch.nonzero(seen & (which == k))[:, 0]
             for some in heads.split(max(1, self.max_pixels // (height * width))):
-                auc = image_auc(probability[some], targets.points[some], (height, width))
-                self.total += auc.nansum()  # NaN: no annotation to the right of and below the corner
-                self.count += (~auc.isnan()).sum()
+                auc[some] = image_auc(probability[some], targets.points[some], (height, width))
+        return {"auc": HeadFigure(auc.masked_fill(broken, torch.nan), ~auc.isnan() | broken)}
+
+    def update(
+        self, prediction: ScenePrediction, targets: SceneTargets, heads: Mapping[str, HeadFigure] | None = None
+    ) -> None:
+        """Add a batch; `heads` are its heads' figures where the caller has them already."""
+        auc = (heads or self.heads(prediction, targets))["auc"]
+        self.total += auc.total
+        self.count += auc.counted.sum()
 
     def compute(self) -> dict[str, Tensor]:
         return {"auc": self.total / self.count}

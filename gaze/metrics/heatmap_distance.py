@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from gaze.heatmaps import annotated, check_mode, corner_peak, in_frame, subcell_peak
+from gaze.heatmaps import annotated, in_frame
+from gaze.metrics.per_head import HeadFigure
+from gaze.peaks import PEAKS
 from gaze.types import ScenePrediction, SceneTargets
-
-Decode = Literal["corner", "subcell"]
 
 
 class HeatmapDistance(Metric):
@@ -23,7 +23,8 @@ class HeatmapDistance(Metric):
 
     Args:
         decode: ``corner`` is the point of all published figures, the corner of the largest cell.
-            ``subcell`` interpolates, which is better, not comparable, and called ``avg_l2_subcell``.
+            ``centre`` adds half a cell, ``subcell`` and ``dark`` interpolate (see `gaze.peaks`), which is
+            better, not comparable, and called ``avg_l2_centre`` and so on.
     """
 
     full_state_update = False
@@ -33,26 +34,36 @@ class HeatmapDistance(Metric):
 
     def __init__(self, decode: str = "corner") -> None:
         super().__init__()
-        check_mode(decode, Decode, "decode")
-        self.peak = corner_peak if decode == "corner" else subcell_peak
-        self.suffix = "" if decode == "corner" else "_subcell"
+        if decode not in PEAKS:
+            raise ValueError(f"decode is {decode!r}; expected one of {', '.join(PEAKS)}")
+        self.peak = PEAKS[decode]
+        suffix = "" if decode == "corner" else f"_{decode}"
+        self.average, self.nearest = f"avg_l2{suffix}", f"min_l2{suffix}"
         for name in ("total_avg", "total_min", "count"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
+    def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure]:
+        """Both distances of each head."""
         point = self.peak(prediction.heatmap)
         broken = prediction.heatmap.isnan().any(-1).any(-1)  # its largest cell would be a place like any other
         average, nearest = distances(point.masked_fill(broken[:, None], torch.nan), targets.points)
         counted = in_frame(targets)
-        self.total_avg += average.double().masked_fill(~counted, 0.0).sum()
-        self.total_min += nearest.double().masked_fill(~counted, 0.0).sum()
-        self.count += counted.sum()
+        return {
+            self.average: HeadFigure(average.double(), counted),
+            self.nearest: HeadFigure(nearest.double(), counted),
+        }
+
+    def update(
+        self, prediction: ScenePrediction, targets: SceneTargets, heads: Mapping[str, HeadFigure] | None = None
+    ) -> None:
+        """Add a batch; `heads` are its heads' figures where the caller has them already."""
+        heads = heads or self.heads(prediction, targets)
+        self.total_avg += heads[self.average].total
+        self.total_min += heads[self.nearest].total
+        self.count += heads[self.nearest].counted.sum()
 
     def compute(self) -> dict[str, Tensor]:
-        return {
-            f"avg_l2{self.suffix}": self.total_avg / self.count,
-            f"min_l2{self.suffix}": self.total_min / self.count,
-        }
+        return {self.average: self.total_avg / self.count, self.nearest: self.total_min / self.count}
 
 
 def distances(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from gaze.metrics.per_head import HeadFigure, HeadRanking
 from gaze.metrics.ranking import average_precision
 from gaze.types import ScenePrediction, SceneTargets
 
@@ -28,13 +32,24 @@ class InoutPrecision(Metric):
         self.add_state("logits", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
 
-    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
-        if prediction.inout is None:
-            raise ValueError(
-                "the model predicts no in/out, which this metric is about; "
-                "set head.inout=true, or take inout_precision out of metric"
-            )
-        self.logits.append(prediction.inout)
+    def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure | HeadRanking]:
+        """What the precision is computed from, and ``inout_accuracy``: is the logit on the right side of 0?"""
+        logit = _logits(prediction).double()
+        known = ~targets.inout.isnan()
+        right = ((logit > 0) == (targets.inout == 1)).double().masked_fill(logit.isnan(), torch.nan)
+        return {
+            "inout_ap": HeadRanking(logit, targets.inout == 1, known),
+            "inout_accuracy": HeadFigure(right, known),
+        }
+
+    def update(
+        self,
+        prediction: ScenePrediction,
+        targets: SceneTargets,
+        heads: Mapping[str, HeadFigure | HeadRanking] | None = None,
+    ) -> None:
+        """Add a batch; `heads` has nothing in it that the prediction has not."""
+        self.logits.append(_logits(prediction))
         self.labels.append(targets.inout)
 
     def compute(self) -> dict[str, Tensor]:
@@ -44,3 +59,12 @@ class InoutPrecision(Metric):
         known = ~labels.isnan()
         broken = (known & logits.isnan()).any()  # sorting would put NaN somewhere
         return {"inout_ap": average_precision(logits[known], labels[known]).masked_fill(broken, torch.nan)}
+
+
+def _logits(prediction: ScenePrediction) -> Float[Tensor, "n"]:
+    if prediction.inout is None:
+        raise ValueError(
+            "the model predicts no in/out, which this metric is about; "
+            "set head.inout=true, or take inout_precision out of metric"
+        )
+    return prediction.inout

@@ -92,3 +92,24 @@ def average_precision(scores: Float[Tensor, "n"], labels: Float[Tensor, "n"]) ->
     hits = hits[last]
     gained = hits.diff(prepend=hits.new_zeros(1))
     return (gained * hits / rank).sum() / (labels == 1).sum()
+
+
+def weighted_average_precision(
+    scores: Float[Tensor, "n"], positive: Bool[Tensor, "n"], weights: Float[Tensor, "r n"], heads: Int[Tensor, "m"]
+) -> Float[Tensor, "r"]:
+    """`average_precision` of `heads` for each row of weights: as if each score were there so many times.
+
+    NaN without a positive.
+    """
+    order = heads[scores[heads].argsort(descending=True)]
+    ordered, weights = scores[order], weights[:, order]
+    last = torch.ones_like(ordered, dtype=torch.bool)
+    last[:-1] = ordered[1:] != ordered[:-1]
+    rank = weights.cumsum(-1)
+    hits = weights.mul_(positive[order]).cumsum_(-1)  # of copies, so in place
+    if not last.all():
+        rank, hits = rank[:, last], hits[:, last]
+    total = hits[:, -1] if hits.shape[1] else hits.sum(-1)
+    gained = hits.diff(prepend=torch.zeros_like(hits[:, :1]))
+    # Nothing is gained where nothing is there yet.
+    return gained.mul_(hits).div_(rank.clamp_(min=torch.finfo(rank.dtype).tiny)).sum(-1) / total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -10,6 +12,7 @@ from torchmetrics import Metric
 
 from gaze.heatmaps import annotated, corner_peak, in_frame
 from gaze.metrics.heatmap_distance import distances
+from gaze.metrics.per_head import HeadFigure
 from gaze.metrics.ranking import auc_of_mask
 from gaze.types import ScenePrediction, SceneTargets
 
@@ -38,23 +41,32 @@ class VAT(Metric):
         for name in ("total_auc", "count_auc", "total_l2", "count_l2"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, prediction: ScenePrediction, targets: SceneTargets) -> None:
+    def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure]:
+        """AUC and distance of each head."""
         probability = prediction.heatmap.sigmoid()
         if probability.shape[-2:] != (CELLS, CELLS):
             probability = F.interpolate(probability[:, None], (CELLS, CELLS), mode="bilinear")[:, 0]
         first = targets.points[:, :1]
-        counted = in_frame(targets) & annotated(first)[:, 0]
+        seen = in_frame(targets) & annotated(first)[:, 0]
 
-        broken = counted & probability.isnan().any(-1).any(-1)  # ranks and peaks would hide it
-        failure = torch.where(broken.any(), torch.nan, 0.0)
-        auc = auc_of_mask(probability.flatten(1), hit_cells(first[:, 0]).flatten(1))
-        auc = auc.masked_fill(~counted, torch.nan)
-        self.total_auc += auc.nansum() + failure
-        self.count_auc += (~auc.isnan()).sum()
-
+        broken = seen & probability.isnan().any(-1).any(-1)  # ranks and peaks would hide it
+        auc = auc_of_mask(probability.flatten(1), hit_cells(first[:, 0]).flatten(1)).double()
+        ranked = (seen & ~auc.isnan()) | broken
         distance, _ = distances(corner_peak(probability), first)
-        self.total_l2 += distance.double().masked_fill(~counted, 0.0).sum() + failure
-        self.count_l2 += counted.sum()
+        return {
+            "vat_auc": HeadFigure(auc.masked_fill(broken, torch.nan), ranked),
+            "vat_l2": HeadFigure(distance.double().masked_fill(broken, torch.nan), seen),
+        }
+
+    def update(
+        self, prediction: ScenePrediction, targets: SceneTargets, heads: Mapping[str, HeadFigure] | None = None
+    ) -> None:
+        """Add a batch; `heads` are its heads' figures where the caller has them already."""
+        heads = heads or self.heads(prediction, targets)
+        for name in ("auc", "l2"):
+            figure = heads[f"vat_{name}"]
+            getattr(self, f"total_{name}").add_(figure.total)
+            getattr(self, f"count_{name}").add_(figure.counted.sum())
 
     def compute(self) -> dict[str, Tensor]:
         return {"vat_auc": self.total_auc / self.count_auc, "vat_l2": self.total_l2 / self.count_l2}

@@ -47,7 +47,7 @@ def scene_sheet(
     for row, i in enumerate(indices):
         mine = batch.inputs.image_index == row
         here: ScenePrediction = prediction.map(lambda t, mine=mine: t[mine])  # type: ignore[misc]
-        picture = _picture(dataset, i, batch, row, height)
+        picture = picture_of(dataset, i, batch, row, height)
         drawn.append(draw_prediction(picture, batch.inputs.head_bbox[mine], here, batch.targets.points[mine]))
         errors = missed[mine][missed[mine].isfinite()]
         captions.append(f"{dataset.name(i)}   off by {float(errors.mean()):.3f}" if len(errors) else dataset.name(i))
@@ -84,9 +84,10 @@ def spread(samples: int, count: int) -> list[int]:
     return [round(i * (samples - 1) / max(count - 1, 1)) for i in range(count)]
 
 
-def _picture(
+def picture_of(
     dataset: Dataset, index: int, batch: Batch[SceneInputs, SceneTargets], row: int, height: int
 ) -> UInt8[Tensor, "3 h w"]:
+    """The picture of sample `index`, which is number `row` of a batch, at a height in pixels and with its true aspect."""
     if isinstance(dataset, Pictured):
         return fit(dataset.picture(index), height)
     sizes = batch.targets.image_size[batch.inputs.image_index == row]

@@ -53,6 +53,29 @@ def test_nothing_counted_is_nan():
     assert math.isnan(result(HeatmapDistance(), (golden_heatmap(), targets([[[0.5, 0.5]]], (0.0,))))["min_l2"])
 
 
+def test_the_centre_of_the_cell_is_half_a_cell_further():
+    """The golden point, (40, 20) / 64, moved by (0.5, 0.5) / 64."""
+    points = [[[0.60, 0.30], [0.65, 0.35], [0.70, 0.33], [0.62, 0.28]]]
+    x, y = 40.5 / 64, 20.5 / 64
+    expected = {
+        "avg_l2_centre": math.hypot(0.6425 - x, 0.315 - y),
+        "min_l2_centre": min(math.hypot(a - x, b - y) for a, b in points[0]),
+    }
+    assert result(HeatmapDistance("centre"), (golden_heatmap(), targets(points))) == pytest.approx(expected, abs=1e-9)
+
+
+def test_dark_reads_within_a_cell_what_the_corner_is_a_cell_away_from():
+    points = torch.tensor([[[20.3 / 64, 40.9 / 64]], [[33.8 / 64, 25.7 / 64]]], dtype=torch.float64)
+    logits = torch.logit(0.9 * gaussian_targets(points, (64, 64)), eps=1e-9)
+    figures = result(HeatmapDistance("dark"), (logits, targets(points.tolist(), (1.0, 1.0))))
+    assert figures.keys() == {"avg_l2_dark", "min_l2_dark"}
+    assert (
+        figures["min_l2_dark"]
+        < 0.02 / 64
+        < result(HeatmapDistance(), (logits, targets(points.tolist(), (1.0, 1.0))))["min_l2"]
+    )
+
+
 def test_the_interpolated_peak_is_better_and_named_so():
     points = torch.tensor([[[0.313, 0.777]]], dtype=torch.float64)
     logits = torch.logit(gaussian_targets(points, (32, 32)), eps=1e-12)
@@ -63,5 +86,5 @@ def test_the_interpolated_peak_is_better_and_named_so():
 
 
 def test_an_unknown_decoding_is_refused():
-    with pytest.raises(ValueError, match="decode is 'dark'"):
-        HeatmapDistance("dark")
+    with pytest.raises(ValueError, match="decode is 'drak'; expected one of corner, centre, subcell, dark"):
+        HeatmapDistance("drak")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from gaze.metrics.ranking import auc_at_cells, auc_of_mask, average_precision
+from gaze.metrics.ranking import auc_at_cells, auc_of_mask, average_precision, weighted_average_precision
 
 RELAXED = settings(deadline=None, max_examples=50, derandomize=True)
 SEEDS = st.integers(0, 2**31)
@@ -66,3 +66,15 @@ def test_a_constant_scores_a_half_and_the_prevalence():
     cells, there = torch.tensor([[1, 4]]), torch.ones(1, 2, dtype=torch.bool)
     assert auc_at_cells(torch.zeros(1, 9), cells, there).item() == 0.5
     assert average_precision(torch.zeros(4), torch.tensor([1.0, 0, 1, 1])).item() == 0.75
+
+
+@RELAXED
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=1, max_size=12))
+def test_weighted_average_precision_is_that_of_repeated_scores(heads):
+    """Whole weights are numbers of copies; several rows are several answers."""
+    scores, positive, times = (torch.tensor(column) for column in zip(*heads, strict=True))
+    rows = torch.stack([times, torch.ones_like(times)]).double()
+    weighted = weighted_average_precision(scores.double(), positive, rows, torch.arange(len(scores)))
+    for row, value in zip(rows, weighted, strict=True):
+        copies = scores.double().repeat_interleave(row.long()), positive.double().repeat_interleave(row.long())
+        torch.testing.assert_close(value, average_precision(*copies), equal_nan=True, atol=1e-12, rtol=0)

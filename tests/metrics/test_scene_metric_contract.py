@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from gaze.heatmaps import gaussian_targets
+from gaze.metrics.per_head import PerHead
 from gaze.types import ScenePrediction, SceneTargets
 from tests import groups
 
 DISTANCES = ("avg_l2", "min_l2", "vat_l2")
+FROM_CORNERS = DISTANCES  # exactly 0 for a peak on the point's own cell; other decodings say where in the cell it is
 SIZE = 64
 
 
@@ -50,7 +52,7 @@ def test_perfect_is_perfect_and_wrong_is_worse(name):
     assert good.keys() == bad.keys()
     for key, value in good.items():
         if key.startswith(DISTANCES):
-            assert value <= (1 / SIZE if "subcell" in key else 0)  # the reference's Gaussian sits on the cell
+            assert value <= (0 if key in FROM_CORNERS else 1 / SIZE)  # the reference's Gaussian sits on the cell
             assert bad[key] > value
         else:
             assert value > 0.999
@@ -83,3 +85,27 @@ def test_nan_that_counts_is_nan_and_nan_that_does_not_is_passed_over(name):
     unknown = replace(targets, inout=targets.inout.masked_fill(torch.arange(6) == 1, torch.nan))
     assert unknown.inout[0] == 0  # looks out of the frame: its map does not count
     assert figures(metric, (spoilt(0, 1), unknown)) == figures(metric, (prediction, unknown))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_figures_of_heads_make_up_the_figure_of_all(name):
+    """What a metric says of single heads comes to what it computes for all of them, NaN included."""
+    metric = groups.build(groups.node("metric", name))
+    if not isinstance(metric, PerHead):
+        pytest.skip("does not tell heads apart")
+    prediction, targets = wrong(2)
+    for inout in (targets.inout, torch.full((6,), torch.nan)):
+        targets = replace(targets, inout=inout)
+        heads = metric.heads(prediction, targets)
+        expected = figures(metric, (prediction, targets))
+        assert expected.keys() <= heads.keys()
+        everyone = torch.ones(1, 6, dtype=torch.float64)
+        together = {key: float(heads[key].over(everyone, everyone)) for key in expected}
+        assert together == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        metric.reset()
+        metric.update(prediction, targets, heads)
+        assert {key: float(v) for key, v in metric.compute().items()} == pytest.approx(expected, abs=0, nan_ok=True)
+    spoilt = replace(prediction, heatmap=prediction.heatmap * torch.nan, inout=prediction.inout * torch.nan)
+    targets = replace(targets, inout=torch.ones(6))
+    for figure in metric.heads(spoilt, targets).values():
+        assert figure.over(everyone, everyone).isnan().all()

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 import gaze
+from gaze.datasets.image import read_image
 from tests.datasets.folders import write_gazefollow_folder
 from tests.inference.runs import write_run
 
@@ -46,12 +49,39 @@ def test_a_run_is_compared_on_its_own_data_and_on_another_set_at_its_own_size(fo
     assert "head position only" in done.stdout
     assert all(set(row) == {"avg_l2", "min_l2"} and row["min_l2"] < 1.5 for row in own["figures"].values())
 
-    done = call(folder, "run=run", "dataset=gazefollow", "split=train", "baselines=false", "metric=[heatmap_auc]")
+    low, high = own["intervals"]["tiny"]["min_l2"]
+    assert low <= own["figures"]["tiny"]["min_l2"] <= high
+    assert f"{own['figures']['tiny']['min_l2']:.4f} [{low:.4f}, {high:.4f}]" in done.stdout
+    assert set(own["subsets"]) == ROWS
+    assert set(own["subsets"]["tiny"]) == {"head_size", "distance", "inout"}
+    assert sum(part["heads"] for part in own["subsets"]["tiny"]["head_size"].values()) == 4
+    assert "medium" in done.stdout
+    heads = pq.read_table(folder / "run" / "heads_test.parquet")
+    assert heads.num_rows == 4 * len(ROWS)
+    ours = heads.filter(pc.equal(heads["model"], "tiny"))
+    assert pc.mean(ours["min_l2"]).as_py() == pytest.approx(own["figures"]["tiny"]["min_l2"], abs=1e-12)
+    assert read_image(folder / "run" / "failures_test.png").shape[0] == 3
+
+    done = call(
+        folder,
+        "run=run",
+        "dataset=gazefollow",
+        "split=train",
+        "baselines=false",
+        "metric=[heatmap_auc]",
+        "resamples=0",
+        "subsets=[inout]",
+        "out=elsewhere.json",
+    )
     assert done.returncode == 0, done.stderr
-    other = json.loads((folder / "run" / "evaluation_gazefollow_train.json").read_text())
+    other = json.loads((folder / "elsewhere.json").read_text())
     assert other["dataset"]["image_size"] == [32, 48]
     assert set(other["figures"]) == {"tiny"}
     assert 0 <= other["figures"]["tiny"]["auc"] <= 1
+    assert other["intervals"] == {"tiny": {}}
+    assert set(other["subsets"]["tiny"]) == {"inout"}
+    assert (folder / "heads_elsewhere.parquet").exists()
+    assert not (folder / "failures_elsewhere.png").exists()  # the AUC ranks no failures
     assert json.loads((folder / "run" / "evaluation_test.json").read_text()) == own
 
 
