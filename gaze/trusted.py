@@ -19,6 +19,8 @@ TRUSTED = (
     "gaze.inits.*",
     "gaze.hardware.Hardware",
     "gaze.inference.detection.FaceDetector",
+    "gaze.inference.one_euro.OneEuro",
+    "gaze.inference.tracks.Tracker",
     "gaze.loggers.logger.Logger",
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",

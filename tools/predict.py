@@ -23,18 +23,24 @@ def main(cfg: DictConfig) -> None:
     from gaze.inference.heads import choose_heads
     from gaze.inference.images import predict_images
     from gaze.inference.opening import open_predictor
+    from gaze.inference.tables import check_formats
     from gaze.inference.video import is_video, predict_video
-    from gaze.runs import build
+    from gaze.runs import build, check
 
     source = Path(cfg.source)
     name = source.resolve().name if source.is_dir() else source.stem
     out = Path(cfg.out) if cfg.out is not None else Path("outputs", "predictions", name)
     boxes = OmegaConf.to_container(cfg.heads) if OmegaConf.is_config(cfg.heads) else cfg.heads
     heads = choose_heads(boxes, lambda: build(cfg.detector))
+    video = OmegaConf.create({"track": cfg.track, "smooth": cfg.smooth})
+    check(video)
+    tracker, smooth = build(video.track), build(video.smooth)
     predictor = open_predictor(cfg.run, build(cfg.hardware), cfg.amp, cfg.trust)
     about = {"run": str(cfg.run), "source": str(source)}
     if is_video(source):
-        results = predict_video(predictor, heads, source, out, about, cfg.every, cfg.batch_size)
+        results = predict_video(
+            predictor, heads, source, out, about, cfg.every, cfg.batch_size, tracker, smooth, check_formats(cfg.tables)
+        )
     else:
         results = predict_images(predictor, heads, source, out, about, cfg.batch_size)
     print(results)

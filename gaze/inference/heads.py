@@ -38,6 +38,15 @@ class HeadSource(Protocol):
         ...
 
 
+@runtime_checkable
+class KnownPersons(Protocol):
+    """A source of heads that may know who is who."""
+
+    def persons(self, name: str, frame: int) -> list[int] | None:
+        """The person, a number, of each box that the source gives for this frame of a video; None if unknown."""
+        ...
+
+
 class FixedHeads:
     """The same boxes in every picture.
 

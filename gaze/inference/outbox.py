@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gaze.errors import UserError
 
 RESULTS = "results.json"
 FORMAT = "gaze.predictions.1"
+
+
+class Notes:
+    """Records in a file, a line each, so that a long video does not fill the memory."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def add(self, record: dict[str, Any]) -> None:
+        self.file.write(json.dumps(record) + "\n")
+
+    def __iter__(self) -> Iterator[Any]:
+        self.file.seek(0)
+        return map(json.loads, self.file)
 
 
 class Outbox:
@@ -38,6 +53,8 @@ class Outbox:
                     f"{folder / file} exists and was not written by an earlier prediction; it is left as it is: "
                     "choose another folder with out=..."
                 )
+        # Those of ours that are not replaced this time stay ours.
+        self.ours = self.files + sorted(file for file in ours - {*self.files} if (folder / file).exists())
         folder.mkdir(parents=True, exist_ok=True)
         self._write({"complete": False})
 
@@ -48,9 +65,35 @@ class Outbox:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def finish(self, results: dict[str, Any]) -> Path:
-        """Write the results, and return their file."""
-        return self._write({"complete": True, **results})
+    @contextmanager
+    def writing(self, file: str) -> Iterator[Path]:
+        """Where an announced file is written, beside its place: it has its name once it is whole, or never."""
+        path = self.path(file)
+        aside = path.with_name(f".writing-{path.name}")
+        try:
+            yield aside
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        os.replace(aside, path)
+
+    @contextmanager
+    def notes(self) -> Iterator[Notes]:
+        """Records that are kept in a file until the results are written; it is gone afterwards."""
+        aside = self.folder / f".{RESULTS}.notes"
+        try:
+            with aside.open("w+", encoding="utf-8") as file:
+                yield Notes(file)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def finish(self, results: dict[str, Any], **records: Iterable[Any]) -> Path:
+        """Write the results, and return their file.
+
+        Args:
+            records: lists at the end of the results, written one by one.
+        """
+        return self._write({"complete": True, **results}, records)
 
     def _earlier(self) -> set[str]:
         """The files that an earlier prediction wrote here."""
@@ -68,8 +111,16 @@ class Outbox:
             raise UserError(f"{file} exists and is not from an earlier prediction; choose another folder with out=...")
         return ours
 
-    def _write(self, what: dict[str, Any]) -> Path:
+    def _write(self, what: dict[str, Any], records: dict[str, Iterable[Any]] | None = None) -> Path:
         file, aside = self.folder / RESULTS, self.folder / f".{RESULTS}.writing"
-        aside.write_text(json.dumps({"format": FORMAT, **self.about, "files": self.files, **what}, indent=1) + "\n")
+        text = json.dumps({"format": FORMAT, **self.about, "files": self.ours, **what}, indent=1)
+        with aside.open("w", encoding="utf-8") as results:
+            results.write(text.removesuffix("\n}"))
+            for name, rows in (records or {}).items():
+                results.write(f",\n {json.dumps(name)}: [")
+                for number, row in enumerate(rows):
+                    results.write(("," if number else "") + f"\n  {json.dumps(row)}")
+                results.write("\n ]")
+            results.write("\n}\n")
         os.replace(aside, file)
         return file

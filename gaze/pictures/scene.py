@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch.nn.functional as F
@@ -34,6 +35,7 @@ def draw_scene(
     true_points: Float[Tensor, "n a 2"] | None = None,
     inout: Float[Tensor, "n"] | None = None,
     opacity: float = OPACITY,
+    persons: Sequence[int] | None = None,
 ) -> UInt8[Tensor, "3 H W"]:
     """The picture with n people marked in it, at its own size; boxes and points are fractions of it.
 
@@ -47,27 +49,33 @@ def draw_scene(
         true_points: one per annotator; NaN where there is none.
         inout: probability that the target is in the frame.
         opacity: of a heatmap's peak, from 0 to 1.
+        persons: numbers of the people, which their labels say and their colours follow; None: 1, 2, ..., which
+            the label of somebody alone leaves out.
     """
     canvas = Canvas(image)
     pen = _Pen(canvas)
+    numbers = range(1, len(head_bbox) + 1) if persons is None else persons
+    colours = [colour_of(number - 1) for number in numbers]
+    alone = persons is None and len(head_bbox) == 1
+    labels = ["" if alone else str(number) for number in numbers]
     for i in range(len(head_bbox)):
         if heatmap is not None and opacity > 0:
-            canvas.tint(opacity * _glow(heatmap[i], canvas.height, canvas.width), colour_of(i))
+            canvas.tint(opacity * _glow(heatmap[i], canvas.height, canvas.width), colours[i])
     heads = [pen.box(head_bbox[i]) for i in range(len(head_bbox))]
     outside = [inout is not None and float(inout[i]) < 0.5 for i in range(len(heads))]
     for i, head in enumerate(heads):
         if head is not None and points is not None:
-            pen.line(head, pen.point(points[i]), colour_of(i), outside[i])
+            pen.line(head, pen.point(points[i]), colours[i], outside[i])
     for i, head in enumerate(heads):
         if head is not None:
-            pen.head(head, colour_of(i))
-        pen.label(head, _label(i, len(heads), inout), colour_of(i))
+            pen.head(head, colours[i])
+        pen.label(head, _label(labels[i], None if inout is None else float(inout[i])), colours[i])
     for i in range(len(heads)):  # last, so that nothing hides what the picture is about
         for true in [] if true_points is None else true_points[i]:
             if true.isfinite().all():
-                pen.target(pen.point(true), colour_of(i))
+                pen.target(pen.point(true), colours[i])
         if points is not None:
-            pen.dot(pen.point(points[i]), colour_of(i), outside[i])
+            pen.dot(pen.point(points[i]), colours[i], outside[i])
     return canvas.pixels
 
 
@@ -154,11 +162,9 @@ def _leaving(box: Box, end: Point, margin: float) -> Point | None:
     return (x + dx / reach, y + dy / reach) if reach > 1 else None
 
 
-def _label(person: int, people: int, inout: Float[Tensor, "n"] | None) -> str:
-    number = str(person + 1) if people > 1 else ""
-    if inout is None:
+def _label(number: str, inside: float | None) -> str:
+    if inside is None:
         return number
-    inside = float(inout[person])
     verdict = f"in {100 * inside:.0f} %" if inside >= 0.5 else f"out {100 * (1 - inside):.0f} %"
     return f"{number}   {verdict}" if number else verdict
 

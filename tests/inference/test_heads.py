@@ -1,6 +1,7 @@
 """Boxes by hand and from files, and what is said of those that cannot be used."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from gaze.errors import UserError
 from gaze.inference.head_files import FileHeads
-from gaze.inference.heads import FixedHeads, HeadsError, choose_heads, parse_boxes, to_fractions
+from gaze.inference.heads import FixedHeads, HeadsError, KnownPersons, choose_heads, parse_boxes, to_fractions
 
 PICTURE = torch.zeros(3, 100, 200, dtype=torch.uint8)
 
@@ -110,9 +111,64 @@ def test_a_csv_file_may_mix_units_and_begin_with_a_mark(tmp_path):
     assert len(FileHeads(write(tmp_path, "f.csv", framed))("v.mp4", PICTURE, 2)) == 0
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_file_may_say_who_is_who_in_a_video(tmp_path, form):
+    first, second = [20, 20, 60, 40], [100, 20, 140, 40]
+    frames = {"0": [{"person": 4, "box": first}, {"person": 0, "box": second}], "9": [{"person": 0, "box": first}]}
+    document = {"unit": "pixels", "boxes": {"v.mp4": frames, "w.mp4": [first]}}
+    rows = "image,frame,x0,y0,x1,y1,unit,person\nv.mp4,0,20,20,60,40,pixels,4\nv.mp4,0,100,20,140,40,pixels,0\n"
+    rows += "v.mp4,9,20,20,60,40,pixels,0\nw.mp4,0,20,20,60,40,pixels,\n"
+    heads = FileHeads(write(tmp_path, f"boxes.{form}", document if form == "json" else rows))
+    assert isinstance(heads, KnownPersons)
+    assert [heads.persons("v.mp4", frame) for frame in (0, 8, 9)] == [[4, 0], [4, 0], [0]]
+    torch.testing.assert_close(heads("v.mp4", PICTURE, 9), torch.tensor([[0.1, 0.2, 0.3, 0.4]]))
+    torch.testing.assert_close(heads("v.mp4", PICTURE)[1], torch.tensor([0.5, 0.2, 0.7, 0.4]))
+    assert heads.persons("w.mp4", 0) is None
+
+
+def test_a_row_for_each_frame_is_found_without_walking_through_all(tmp_path):
+    frames = 20_000
+    rows = "".join(f"v.mp4,{f},{f % 90},20,{f % 90 + 20},40,pixels,3\n" for f in reversed(range(frames)))
+    heads = FileHeads(write(tmp_path, "boxes.csv", "image,frame,x0,y0,x1,y1,unit,person\n" + rows))
+    start = time.process_time()
+    for frame in range(0, frames, 4):
+        assert heads.persons("v.mp4", frame) == [3]
+        assert float(heads("v.mp4", PICTURE, frame)[0, 0]) == pytest.approx(frame % 90 / 200)
+    assert time.process_time() - start < 1  # 0.1 s; looking at every row each time takes 2 s and more
+
+
+def test_nobody_before_the_first_frame_is_nobody_also_where_persons_are_known(tmp_path):
+    boxes = {"v.mp4": {"5": [{"person": 1, "box": [20, 20, 60, 40]}], "9": []}}
+    heads = FileHeads(write(tmp_path, "boxes.json", {"unit": "pixels", "boxes": boxes}))
+    assert [heads.persons("v.mp4", frame) for frame in (0, 5, 9)] == [[], [1], []]
+
+
+B = [1, 2, 30, 40]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([{"person": 1, "box": B}, B], "1 of its 2 boxes say which person"),
+        ({"0": [{"person": 1, "box": B}], "7": [B]}, "1 of its 2 boxes"),
+        ({"3": [{"person": 1, "box": B}, {"person": 1, "box": B}]}, "person 1 has two boxes from frame 3 on"),
+        ([{"person": -1, "box": B}], "the person is -1; expected a number"),
+        ([{"person": True, "box": B}], "the person is True"),
+        ([{"person": 1.5, "box": B}], "the person is 1.5"),
+        ([{"person": "Ann", "box": B}], "the person is 'Ann'"),
+        ([{"person": 1}], "holds None where a box should be"),
+    ],
+)
+def test_persons_that_make_no_sense_are_refused(tmp_path, boxes, message):
+    with pytest.raises(HeadsError, match=message) as caught:
+        FileHeads(write(tmp_path, "boxes.json", {"unit": "pixels", "boxes": {"v.mp4": boxes}}))
+    assert "boxes.json, v.mp4" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        ("a.csv", "image,x0,y0,x1,y1,unit,person\na,1,2,3,4,pixels,x\n", "line 2: the person is 'x'"),
         ("a.json", "{", "is not JSON"),
         ("a.json", [], 'no "boxes"'),
         ("a.json", {"unit": "pixels", "boxes": []}, 'no "boxes"'),

@@ -96,3 +96,14 @@ def test_nobody_is_nothing():
 def test_colours_are_distinct_and_repeat_after_seven():
     assert len(set(COLOURS)) == len(COLOURS) == 7
     assert colour_of(8) == colour_of(1)
+
+
+def test_a_number_keeps_its_colour_and_label_whoever_else_is_there():
+    alone = draw_scene(scene(), HEADS[1:], persons=[2])
+    swapped = draw_scene(scene(), HEADS.flip(0), persons=[2, 1])
+    assert pixel(alone, 0.6, 0.7) == like(COLOURS[1])
+    assert torch.equal(swapped[:, :, 130:], draw_scene(scene(), HEADS, persons=[1, 2])[:, :, 130:])
+    label = slice(55, 79)  # of the rows above the second head
+    assert torch.equal(alone[:, label, 130:], swapped[:, label, 130:])
+    assert (alone[:, label] != draw_scene(scene(), HEADS[1:])[:, label]).any()  # who is alone has no number by default
+    assert pixel(draw_scene(scene(), HEADS[:1], persons=[0]), 0.1, 0.35) == like(COLOURS[-1])
