@@ -97,6 +97,7 @@ def test_every_model_composes_without_a_problem(model):
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_composes_and_leaves_nothing_but_what_it_must_be_told(experiment):
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    text = re.sub(r" \\\n#\s+", " ", text)  # a command of two lines
     (command,) = re.findall(r"^#\s+python -m gaze\.train (.*)$", text, re.MULTILINE)
     overrides = [word for word in shlex.split(command) if "..." not in word]
     assert f"experiment={experiment}" in overrides
