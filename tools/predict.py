@@ -34,12 +34,12 @@ def main(cfg: DictConfig) -> None:
     heads = choose_heads(boxes, lambda: build(cfg.detector))
     video = OmegaConf.create({"track": cfg.track, "smooth": cfg.smooth})
     check(video)
-    tracker, smooth = build(video.track), build(video.smooth)
+    tracker, smooth, tables = build(video.track), build(video.smooth), check_formats(cfg.tables)
     predictor = open_predictor(cfg.run, build(cfg.hardware), cfg.amp, cfg.trust)
     about = {"run": str(cfg.run), "source": str(source)}
     if is_video(source):
         results = predict_video(
-            predictor, heads, source, out, about, cfg.every, cfg.batch_size, tracker, smooth, check_formats(cfg.tables)
+            predictor, heads, source, out, about, cfg.every, cfg.batch_size, tracker, smooth, tables
         )
     else:
         results = predict_images(predictor, heads, source, out, about, cfg.batch_size)
