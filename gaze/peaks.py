@@ -26,11 +26,12 @@ def dark_peak(heatmap: Float[Tensor, "n h w"], sigma: float = 3.0) -> Float[Tens
 
     The probabilities are smoothed with the Gaussian that the targets were drawn with; the logarithm of
     the result is expanded to second order around the largest cell, and the point is where that expansion
-    has its maximum. Exact where the prediction is a Gaussian of any width, turned and stretched or not.
+    has its maximum. Where the prediction is a Gaussian, turned and stretched or not, and no more than 1.6 times
+    as wide as the targets, that is within a hundredth of a cell of its centre.
 
     Where there is no maximum (the matrix of second derivatives is not negative definite) the point is the
     centre of the cell. The paper leaves three things open: we step no further than the neighbours that the
-    derivatives are taken from; closer to the border than 2.5 sigma, where the smoothing would see less of
+    derivatives are taken from; closer to the border than three sigma, where the smoothing would see less of
     one side and pull the point inwards, the map is not smoothed; and across the border there is no
     derivative, so in a cell at the border the point stays in the middle along that axis.
 
@@ -56,7 +57,7 @@ def dark_peak(heatmap: Float[Tensor, "n h w"], sigma: float = 3.0) -> Float[Tens
 
     margin = torch.minimum(torch.minimum(row, h - 1 - row), torch.minimum(column, w - 1 - column))
     plain = window[:, reach - 1 : reach + 2, reach - 1 : reach + 2]
-    top = torch.where((margin < 2.5 * sigma)[:, None, None], plain, smooth).clamp(min=SMALLEST).log()
+    top = torch.where((margin < 3 * sigma)[:, None, None], plain, smooth).clamp(min=SMALLEST).log()
     inner = (column > 0) & (column < w - 1), (row > 0) & (row < h - 1)
     step = _newton_step(top, *inner).clamp(-1, 1)
     x, y = column + 0.5 + step[:, 0], row + 0.5 + step[:, 1]
