@@ -106,7 +106,8 @@ def test_every_experiment_composes_and_leaves_nothing_but_what_it_must_be_told(e
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in NAMES if n.split("/")[0] in ("hardware", "optimizer", "schedule", "logger", "backbone")]
+    "name",
+    [n for n in NAMES if n.split("/")[0] in ("hardware", "optimizer", "schedule", "logger", "backbone", "dataset")],
 )
 def test_every_option_of_a_single_choice_group_fits_the_default_stack(name):
     group, option = name.split("/")
