@@ -89,7 +89,7 @@ def _call_problems(node: Mapping[str, Any], path: str, trusted: Sequence[str]) -
             and key in hints
             and value != MISSING
             and _plain(value)
-            and not is_bearable(value, hints[key], conf=TOWER)
+            and not all(is_bearable(probe, hints[key], conf=TOWER) for probe in _probes(value))
         ):
             yield f"{_below(path, key)}: {value!r} is no {_readable(hints[key])}"
 
@@ -121,6 +121,16 @@ def _hints(target: str) -> dict[str, Any]:
         with contextlib.suppress(NameError, AttributeError, TypeError):
             hints[name] = eval(annotation, function.__globals__) if isinstance(annotation, str) else annotation
     return hints
+
+
+def _probes(value: Any) -> Iterator[Any]:
+    """For each leaf of a value, one like it in which everything is that leaf: beartype looks at one item of a container."""
+    if isinstance(value, Mapping) and value:
+        yield from ({key: probe} for key, item in value.items() for probe in _probes(item))
+    elif isinstance(value, list) and value:
+        yield from ([probe] * len(value) for item in value for probe in _probes(item))
+    else:
+        yield value
 
 
 def _plain(value: Any) -> bool:

@@ -46,6 +46,18 @@ def test_values_are_checked_against_annotations(key, value, said):
     assert found(node) == said
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_every_item_of_a_container_is_checked_not_one_by_chance(place):
+    epochs = [2, 4, 6, 8]
+    epochs[place] = "eight"
+    said = found({"_target_": "gaze.schedules.Step", "epochs": epochs, "values": [1.0]})
+    assert said.startswith(f"epochs: {epochs} is no")
+    overrides = {name: {"lr": 0.1} for name in "abcd"}
+    overrides["abcd"[place]]["lr"] = "low"
+    said = found({"_target_": "gaze.optimizers.grouped", "_partial_": True, "overrides": overrides})
+    assert said.startswith("overrides: ")
+
+
 def test_a_missing_argument_is_named():
     assert "Step needs 'values'" in found({"_target_": "gaze.schedules.Step", "epochs": [1]})
     assert found({"_target_": "gaze.schedules.Step", "_partial_": True, "epochs": [1]}) == ""

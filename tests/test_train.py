@@ -20,6 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 import gaze.train
 from gaze.checkpoints import verify
 from gaze.runs import load_model
+from tests.datasets.clip_folders import write_shows
 from tests.datasets.folders import write_gazefollow_folder
 from tests.stubs.entry import ENVIRONMENT, SMALL_BACKBONE, SMALL_HEAD, SMALL_RUN, TOY
 
@@ -106,6 +107,8 @@ def test_it_returns_the_best_of_the_monitored_figure_to_a_search(home):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_an_epoch_at_toy_size(train, home, model):
+    if model.endswith("_inout"):
+        write_shows(home / "data", "train", shows=6)
     ended = train(
         f"model={model}",
         "dataset.root=data",
