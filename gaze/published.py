@@ -52,7 +52,12 @@ def import_checkpoint(
     check(OmegaConf.create({"model": plain_config(config.model)}), MODELS)
     if not hasattr(locate(config.backbone._target_), "published"):
         raise ImportFailed(f"no checkpoint of {config.name} was ever published; give the name of a public model")
-    head, body = parted(read_tensors(source, key="source"))
+    state = read_tensors(source, key="source")
+    if broken := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise ImportFailed(
+            f"{source} holds NaN or infinity in {', '.join(broken[:8])}; its training had failed: take another"
+        )
+    head, body = parted(state)
     if not head:
         raise ImportFailed(
             f"{source} holds no GazeLLE head, only {_describe(head, body)}; expected a checkpoint of a model or of its head. "

@@ -24,7 +24,7 @@ class Recall:
         name: what messages call the network.
 
     Raises:
-        ValueError: `gigabytes` is negative.
+        ValueError: `gigabytes` is negative; in a call, an answer is not finite or too large for float16.
     """
 
     def __init__(self, gigabytes: float, name: str) -> None:
@@ -35,7 +35,6 @@ class Recall:
         self.rows: dict[Hashable, Tensor] = {}
         self.hits = 0
 
-    @torch.autocast("cpu", enabled=False)  # which refuses to stack float16
     def __call__(
         self, keys: Sequence[Hashable], compute: Callable[[Int[Tensor, "m"]], Shaped[Tensor, "m ..."]]
     ) -> Shaped[Tensor, "n ..."]:
@@ -47,18 +46,24 @@ class Recall:
         unknown = [number for number, key in enumerate(keys) if key not in self.rows]
         self.hits += len(keys) - len(unknown)
         if not unknown:
-            return torch.stack([self.rows[key] for key in keys])
+            return _stacked([self.rows[key] for key in keys])
         fresh = compute(torch.tensor(unknown)).half()
         here = fresh.cpu()
+        if not here.isfinite().all():
+            raise ValueError(
+                f"what {self.name} said is not finite in half precision, so it can't be remembered; train without that"
+            )
         self._keep([keys[number] for number in unknown], here)
         if len(unknown) == len(keys):
             return fresh
         place = {number: row for row, number in enumerate(unknown)}
-        return torch.stack([here[place[n]] if n in place else self.rows[key] for n, key in enumerate(keys)])
+        return _stacked([here[place[n]] if n in place else self.rows[key] for n, key in enumerate(keys)])
 
     def _keep(self, keys: Sequence[Hashable], rows: Tensor) -> None:
         size = rows[0].numel() * rows.element_size()
         for key, row in zip(keys, rows, strict=True):
+            if key in self.rows:  # twice in one batch
+                continue
             if self.left < size:
                 if not self.full and not self.hits:
                     logger.warning(
@@ -70,6 +75,11 @@ class Recall:
                 return
             self.rows[key] = row.clone()  # a view would keep the whole batch
             self.left -= size
+
+
+@torch.autocast("cpu", enabled=False)  # it refuses to stack float16
+def _stacked(rows: list[Tensor]) -> Tensor:
+    return torch.stack(rows)
 
 
 def fingerprints(*parts: Shaped[Tensor, "n ..."]) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.dtypes import Float64DType, UInt32DType
+from numpy.dtypes import Float32DType, Float64DType, Int64DType, UInt32DType
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -47,7 +47,8 @@ def read_tensors(path: Path, key: str = "backbone.weights") -> dict[str, Tensor]
     state = _load(path)
     for name in ("model", "state_dict"):
         state = state.get(name, state) if isinstance(state, Mapping) else state
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    named = isinstance(state, Mapping) and all(isinstance(key, str) for key in state)
+    if not named or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds {type(state).__name__}; expected a mapping from names to tensors")
     return dict(state)
 
@@ -93,8 +94,10 @@ def _load(path: Path) -> Any:
             f"{path} holds Python objects beside tensors, which could run code; expected a plain state dict: "
             "save it again as .safetensors"
         ) from error
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or no file of torch's ({error}); fetch it again") from error
+    except Exception as error:  # a damaged pickle raises nearly every type
+        raise ValueError(
+            f"{path} is damaged or no file of torch's ({type(error).__name__}: {error}); fetch it again"
+        ) from error
 
 
 def _numpy_data() -> list[Any]:
@@ -105,7 +108,7 @@ def _numpy_data() -> list[Any]:
         for function, name in ((reconstruct, "_reconstruct"), (scalar, "scalar"))
         for core in ("core", "_core")
     ]
-    return [*functions, np.ndarray, np.dtype, Float64DType, UInt32DType]
+    return [*functions, np.ndarray, np.dtype, Float32DType, Float64DType, Int64DType, UInt32DType]
 
 
 def _some(keys: list[str], limit: int = 8) -> str:

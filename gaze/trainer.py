@@ -46,7 +46,7 @@ class Trainer:
         optimizer: over the parameters of `model`; each group holds base_lr (and base_weight_decay).
         schedule: option of the optimizer -> multiplier of its base value.
         train_set, val_set: where samples come from.
-        callbacks: in the order in which their hooks are called.
+        callbacks: in the order in which their hooks are called, but for those that come `last`.
         epochs: passes over `train_set`.
         batch_size: samples per replica and forward pass; `val_batch_size` for validation.
         accumulate: forward passes per step.
@@ -96,7 +96,8 @@ class Trainer:
             if count is not None and count < 1:
                 raise ValueError(f"trainer.{name} is {count}; expected 1 or more")
         self.run, self.hardware, self.seed = run, hardware, seed
-        self.model, self.metrics, self.callbacks = model, metrics, callbacks
+        self.model, self.metrics = model, metrics
+        self.callbacks = dict(sorted(callbacks.items(), key=lambda named: named[1].last))
         self.objective = objective.to(hardware.device)
         self.optimizer, self.schedule = optimizer, schedule
         self.train_set, self.val_set = train_set, val_set

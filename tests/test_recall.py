@@ -67,3 +67,31 @@ def test_fingerprints_tell_pictures_apart_and_know_them_again():
     nearly = boxes.clone()
     nearly[0, 0] = torch.nextafter(nearly[0, 0], torch.tensor(2.0))
     assert [a == b for a, b in zip(fingerprints(boxes), fingerprints(nearly), strict=True)] == [False] + [True] * 4
+
+
+def test_what_half_precision_cannot_hold_is_an_error_and_not_infinity():
+    with pytest.raises(ValueError, match="the teacher said is not finite in half precision"):
+        Recall(1.0, "the teacher")(["a"], lambda rows: torch.full((1, 2), 1e6))
+
+
+def test_networks_run_in_the_format_they_are_told_to():
+    layer, images = torch.nn.Linear(4, 4), torch.rand(2, 4)
+    seen = []
+
+    def compute(rows):
+        seen.append(layer(images[rows]).dtype)
+        return layer(images[rows])
+
+    recall = Recall(1.0, "it")
+    with torch.autocast("cpu", torch.bfloat16):
+        recall([0], compute)
+        recall([0, 1], lambda rows: compute(rows))
+        recall([0, 1], compute)
+    assert seen == [torch.bfloat16, torch.bfloat16]
+
+
+def test_a_key_twice_in_a_batch_is_stored_and_charged_once():
+    recall = Recall(1.0, "it")
+    before = recall.left
+    recall([1, 1, 1], lambda rows: torch.zeros(3, 4))
+    assert before - recall.left == 8

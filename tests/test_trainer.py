@@ -80,6 +80,11 @@ def test_a_stop_at_any_step_changes_nothing_in_the_end(tmp_path, step, workers):
     assert figures[0] == figures[1]
 
 
+def test_the_checkpoint_comes_last_wherever_it_stands(tmp_path):
+    trainer = line_trainer(tmp_path, {"checkpoint": Checkpoint(), "log": Log(), "ema": EMA()})
+    assert list(trainer.callbacks) == ["log", "ema", "checkpoint"]
+
+
 def test_accumulation_equals_the_larger_batch(tmp_path):
     model = Net(dropout=0.0)
     for module in model.modules():
@@ -218,7 +223,6 @@ def test_early_stop_waits_its_patience(tmp_path):
         ({"mode": "min"}, "expected minimize or maximize"),
         ({"on_nonfinite": "ignore"}, "expected raise or skip"),
         ({"batch_size": 49}, "lower trainer.batch_size"),
-        ({"callbacks": {"checkpoint": Checkpoint(), "log": Log()}}, "must be the last"),
         (
             {"callbacks": {"unfreeze": Unfreeze(module="bakbone")}},
             r"no such module with blocks\(\); its modules: backbone, head",

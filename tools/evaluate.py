@@ -18,7 +18,7 @@ from gaze.trusted import TRUSTED
 def main(cfg: DictConfig) -> None:
     """Print tables of figures; write them as JSON, every head as a table, and the worst heads as a picture."""
     from gaze.breakdown import as_dicts, break_down
-    from gaze.comparison import compare, scene_baselines
+    from gaze.comparison import about_scenes, compare, scene_baselines
     from gaze.details import choose_details
     from gaze.evaluation import on_batches
     from gaze.head_records import head_table, write_table
@@ -30,14 +30,24 @@ def main(cfg: DictConfig) -> None:
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
     groups = {"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric}
+    groups["more"] = cfg.scene_metric if cfg.metric is None else {}
     nodes = OmegaConf.create({name: plain_config(node) for name, node in groups.items()})
     # A data set's file has the picture size of some model; this run's model was trained on its own.
     size = cfg.image_size or OmegaConf.select(config, "dataset.image_size")
     if size is not None and (cfg.image_size or "image_size" in nodes.dataset):
         nodes.dataset.image_size = size
+    if cfg.root is not None:
+        nodes.dataset.root = cfg.root
     check(nodes)
+    title = f"{other}_{cfg.split}" if other else cfg.split
+    out = Path(cfg.out or Path(cfg.run) / f"evaluation_{title}.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
     open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
     name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
+    if about_scenes(test_set):
+        metrics = chosen(nodes, "more") | metrics
+    if other and cfg.metric is None:
+        print(f"the metrics are those of the run, {', '.join(config.metric)}; choose others with 'metric=[...]'")
     details = choose_details(test_set, metrics, cfg.subsets, cfg.failures, cfg.resamples)
     models = {name: model} | (scene_baselines(open_split(split="train")) if cfg.baselines else {})
 
@@ -46,8 +56,6 @@ def main(cfg: DictConfig) -> None:
         title: break_down(records, compared.figures[title], details.subsets, details.resamples, cfg.seed)
         for title, records in compared.records.items()
     }
-    title = f"{other}_{cfg.split}" if other else cfg.split
-    out = Path(cfg.out or Path(cfg.run) / f"evaluation_{title}.json")
     about = {"run": cfg.run, "split": cfg.split, "dataset": plain_config(nodes.dataset)}
     about |= {"resamples": details.resamples, "seed": cfg.seed} if broken_down else {}
     write_text(out, json.dumps(about | {"figures": compared.figures} | as_dicts(broken_down), indent=2))

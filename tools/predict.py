@@ -20,6 +20,7 @@ OPTIONS = ("--source", "--heads", "--out")
 @explained
 def main(cfg: DictConfig) -> None:
     """Find the heads, load the run's model, and predict on images or on a video."""
+    from gaze.errors import UserError
     from gaze.inference.heads import choose_heads
     from gaze.inference.images import predict_images
     from gaze.inference.opening import open_predictor
@@ -34,6 +35,8 @@ def main(cfg: DictConfig) -> None:
     heads = choose_heads(boxes, lambda: build(cfg.detector))
     video = OmegaConf.create({"track": cfg.track, "smooth": cfg.smooth})
     check(video)
+    if cfg.track is None:
+        raise UserError("track is null, but a video needs to know who is who; set track.overlap and track.gap instead")
     tracker, smooth, tables = build(video.track), build(video.smooth), check_formats(cfg.tables)
     predictor = open_predictor(cfg.run, build(cfg.hardware), cfg.amp, cfg.trust)
     about = {"run": str(cfg.run), "source": str(source)}

@@ -16,7 +16,12 @@ class Callback:
 
     Its `state_dict` goes into the checkpoint under the name it has in the config; tensors, numbers,
     strings and containers of them only.
+
+    Attributes:
+        last: its hooks are called after those of all others, wherever it stands in the config.
     """
+
+    last = False
 
     def fit_start(self, trainer: Trainer) -> None:
         """Once, before the first step.

@@ -34,9 +34,10 @@ class Checkpoint(Callback):
             what the run's config gives: they are read from their source again. None leaves nothing out.
 
     Raises:
-        ValueError: it is not the last callback; the state of later ones would be saved too early. Or
-            there is no such module to leave out.
+        ValueError: there is no such module to leave out.
     """
+
+    last = True  # or the state of later ones would be saved too early
 
     def __init__(
         self,
@@ -57,9 +58,6 @@ class Checkpoint(Callback):
         self.failures: dict[str, CheckpointError] = {}  # by kind, until one of that kind succeeds
 
     def fit_start(self, trainer: Trainer) -> None:
-        names = list(trainer.callbacks)
-        if trainer.callbacks[names[-1]] is not self:
-            raise ValueError(f"the checkpoint callback must be the last of callback=[{','.join(names)}]")
         trainer.run.last.keep, trainer.run.best.keep = self.keep_last, self.keep_best
         if self.leave_out is not None:
             self.source = self._rebuilt(trainer, self.leave_out)

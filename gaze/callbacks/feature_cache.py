@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.callbacks.callback import Callback
+from gaze.callbacks.unfreeze import Unfreeze
 from gaze.optimizers import modules
 from gaze.recall import Recall, fingerprints
 
@@ -37,6 +38,13 @@ class FeatureCache(Callback):
 
     def fit_start(self, trainer: Trainer) -> None:
         self._module(trainer.model)
+        for name, callback in trainer.callbacks.items():
+            if isinstance(callback, Unfreeze) and callback.module == self.module and callback.opens(trainer):
+                raise ValueError(
+                    f"callback.feature_cache: {self.module} is to be remembered, but callback.{name} opens blocks of it; "
+                    f"keep it frozen with callback.{name}.first=0 callback.{name}.every_epochs=null, or take "
+                    "feature_cache out"
+                )
 
     def epoch_start(self, trainer: Trainer) -> None:
         for model in (trainer.model, trainer.eval_model):  # an average of the weights is a model of its own

@@ -72,6 +72,10 @@ class Unfreeze(Callback):
             return None
         return self.hold_epochs + (blocks - self.first - 1) * self.every_epochs
 
+    def opens(self, trainer: Trainer) -> bool:
+        """Does any block train in any epoch of this run?"""
+        return self.target(trainer.epochs - 1, len(self._blocks(trainer.model))) > 0
+
     def plan(self, blocks: int, epochs: int) -> str:
         """Which block opens in which epoch of a training of `epochs` epochs, blocks and epochs from 0."""
         first = self.target(0, blocks)
@@ -86,6 +90,7 @@ class Unfreeze(Callback):
 
     def fit_start(self, trainer: Trainer) -> None:
         blocks = len(self._blocks(trainer.model))
+        self._early(trainer.model)  # a glob that matches nothing is found now, not when the first block opens
         self._apply(trainer)
         logger.info("%s: %s", self.module, self.plan(blocks, trainer.epochs))
         last = self.last_epoch(blocks)

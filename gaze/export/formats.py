@@ -112,7 +112,7 @@ class Onnx(Format):
         made = written.model.opset_imports.get("")
         if made != asked:  # the exporter warns, and writes another
             raise ExportError(
-                f"opset={asked} can't be honoured: of this model the exporter could only make opset {made}; expected 18 to 23, "
+                f"opset={asked} can't be honoured: of this model the exporter could only make opset {made}; expected 18 or more, "
                 f"best {DEFAULT_OPSET}"
             )
         written.model.producer_name, written.model.producer_version = "gaze", gaze.__version__

@@ -73,7 +73,15 @@ def test_each_picture_is_encoded_once_and_training_is_the_same(tmp_path, data, f
 
 def test_a_backbone_that_trains_is_not_remembered(tmp_path, data):
     run = trainer(tmp_path / "run", data, {"unfreeze": Unfreeze(first=1), "feature_cache": FeatureCache()})
-    with pytest.raises(ValueError, match=r"backbone is to be remembered, but \d+"):
+    with pytest.raises(ValueError, match=r"backbone is to be remembered, but callback.unfreeze opens blocks"):
+        run.fit()
+    later = {"unfreeze": Unfreeze(first=0, hold_epochs=2, every_epochs=1), "feature_cache": FeatureCache()}
+    run = trainer(tmp_path / "later", data, later)
+    with pytest.raises(ValueError, match=r"callback.unfreeze opens blocks of it"):  # before anything is trained
+        run.fit()
+    run = trainer(tmp_path / "bare", data, {"feature_cache": FeatureCache()})
+    del run.callbacks["unfreeze"]
+    with pytest.raises(ValueError, match=r"backbone is to be remembered, but \d+ of its parameters train"):
         run.fit()
 
 

@@ -98,7 +98,7 @@ def test_an_early_glob_that_matches_nothing_is_refused(tmp_path):
         ValueError,
         match=r"early: 'cls_tokn' matches no parameter of backbone; expected some of: stem, layers.0, layers.1",
     ):
-        line_trainer(tmp_path, {"unfreeze": Unfreeze(first=1, early=["cls_tokn"])}).fit()
+        line_trainer(tmp_path, {"unfreeze": Unfreeze(first=0, hold_epochs=3, early=["cls_tokn"])}).fit()
 
 
 @pytest.mark.parametrize("arguments", [{"first": -1}, {"hold_epochs": -1}, {"every_epochs": 0}])

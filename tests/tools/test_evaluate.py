@@ -47,7 +47,8 @@ def test_a_run_is_compared_on_its_own_data_and_on_another_set_at_its_own_size(fo
     own = json.loads((folder / "run" / "evaluation_test.json").read_text())
     assert set(own["figures"]) == ROWS
     assert "head position only" in done.stdout
-    assert all(set(row) == {"avg_l2", "min_l2"} and row["min_l2"] < 1.5 for row in own["figures"].values())
+    figures = {f"{figure}{decoding}" for figure in ("avg_l2", "min_l2") for decoding in ("", "_centre", "_dark")}
+    assert all(set(row) == figures and row["min_l2"] < 1.5 for row in own["figures"].values())
 
     low, high = own["intervals"]["tiny"]["min_l2"]
     assert low <= own["figures"]["tiny"]["min_l2"] <= high
