@@ -85,3 +85,16 @@ def test_differences_are_named_and_cut_short():
     assert differences({}, many).startswith("20 missing: 0, 1, 2")
     assert differences({}, many).endswith("…")
     assert "b is (1,) instead of (2,)" in differences(STATE, STATE | {"b": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04garbage"])
+def test_what_is_no_file_of_torchs_is_a_sentence(tmp_path, content):
+    (tmp_path / "junk.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"junk.pt (is damaged or no file of torch's|holds Python objects)"):
+        read_tensors(tmp_path / "junk.pt")
+
+
+def test_names_are_text(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "odd.pt")
+    with pytest.raises(ValueError, match="expected a mapping from names to tensors"):
+        read_tensors(tmp_path / "odd.pt")

@@ -128,6 +128,8 @@ def _line(at: int, row: Mapping[str | None, str | None]) -> _Line:
     if text["gaze_class"] not in INOUT:
         raise ValueError(f"gaze_class is {text['gaze_class']!r}")
     inout = INOUT[text["gaze_class"]]
+    if inout >= 0 and min(width, height) < 0:  # two corners would be exchanged silently
+        raise ValueError(f"bbox_width is {width:g} and bbox_height {height:g}, which cannot be negative")
     return _Line(at, int(frame), text["person_id"], inout, (x, y, width, height), (gaze_x, gaze_y))
 
 

@@ -116,6 +116,7 @@ def test_faults_are_reported_together_with_file_and_line(tmp_path):
         line(clip, 6, box=(10, 12, 0, 24)),
         line(clip, 0),
         line(clip, 9),
+        line(clip, 7, box=(10, 12, -5, 24)),
     ]
     write(tmp_path, "train", clip, lines, frames=range(1, 8))
     write(tmp_path, "train", "def_1-9")
@@ -134,13 +135,14 @@ def test_faults_are_reported_together_with_file_and_line(tmp_path):
         f"{file}:line 8: head box (10, 12, 10, 36) has no area",
         f"{file}:line 9: frame is 0",
         f"{file}:line 10: {tmp_path}/images/{clip}/abc_9.jpg: there is no such file",
+        f"{file}:line 11: bbox_width is -5 and bbox_height 24, which cannot be negative",
         "images/def_1-9: none of its 1 frames can be read",
         "annotations/train/ghi_1-9.csv: column bbox_x, bbox_y, bbox_width",
         "annotations/train/jkl_1-9.csv: the file has no line",
         "annotations/train/nonsense.csv: the clip is called 'nonsense'",
     ):
         assert expected in message, expected
-    assert "has 12 faults" in message
+    assert "has 13 faults" in message
 
 
 def test_a_clip_in_two_splits_is_a_fault(tmp_path):
