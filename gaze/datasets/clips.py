@@ -41,25 +41,24 @@ def clip_size(root: str, paths: Sequence[str], max_pixels: int, upright: bool) -
     return reason
 
 
-def end_of_gaze(
-    gaze: Float[ndarray, "r 2"], extent: tuple[int, int]
-) -> tuple[Float[ndarray, "r 2"], Float[ndarray, "r"]]:
+def end_of_gaze(gaze: Float[ndarray, "r 2"]) -> tuple[Float[ndarray, "r 2"], Float[ndarray, "r"]]:
     """The points that were looked at, in pixels, and whether they are in the frame (1) or not (0).
 
     Annotators clicked beside the picture, too. If exactly one of x and y is negative it becomes 0, as in
-    GazeLLE's preprocessing; if both are, the target is out of the frame. What lies up to a tenth of the frame
-    beyond the right or bottom border becomes that border; GazeLLE leaves it there, and its heatmap is then cut off.
+    GazeLLE's preprocessing; if both are, the target is out of the frame. What lies beyond the right or bottom
+    border stays there.
 
     Args:
         gaze: x, y in pixels; (-1, -1) is out of the frame.
-        extent: (width, height) of the frame.
     """
-    size = np.asarray(extent, dtype=np.float64)
     negative = gaze < 0
     gaze = np.where(negative & (negative.sum(axis=1, keepdims=True) == 1), 0.0, gaze)
-    inside = np.asarray((gaze >= 0).all(axis=1))
-    near = inside[:, None] & (gaze <= size * (1 + OVERSHOOT))
-    return np.where(near, np.minimum(gaze, size), gaze), inside.astype(np.float64)
+    return gaze, np.asarray((gaze >= 0).all(axis=1)).astype(np.float64)
+
+
+def onto_border(gaze: Float[ndarray, "r 2"]) -> Float[ndarray, "r 2"]:
+    """Fractions of the frame; those up to a tenth beyond the right or bottom border are moved to that border."""
+    return np.where(gaze <= 1 + OVERSHOOT, np.minimum(gaze, 1.0), gaze)
 
 
 def number(name: str, text: str) -> float:

@@ -17,19 +17,21 @@ _TOLERANCE = 1.0e-6  # of a fraction that went through pixels and back
 Checked = tuple[Rows, list[Fault]]
 
 
-def check_labels(rows: Rows, several_annotators: bool) -> Checked:
+def check_labels(rows: Rows, several_annotators: bool, beyond_border: bool = False) -> Checked:
     """Rows whose numbers make sense; needs no image. Boxes with their corners exchanged are repaired.
 
     Args:
         several_annotators: a gaze of (-1, -1) is an annotator's answer "not in the frame". Otherwise it
             contradicts an inout of 1, and a line that repeats another is a mistake.
+        beyond_border: a gaze beyond the border of the picture is a label like any other, and stays there.
     """
     low, high = np.minimum(rows.box[:, :2], rows.box[:, 2:]), np.maximum(rows.box[:, :2], rows.box[:, 2:])
     rows = replace(rows, box=np.concatenate([low, high], axis=1))
     if several_annotators:
         absent = (rows.gaze == -1).all(axis=1)
         rows = replace(rows, inout=np.where(absent, 0.0, rows.inout))
-    checks: list[Callable[[Rows], Checked]] = [_known_inout, _box_area, _gaze_range]
+    checks: list[Callable[[Rows], Checked]] = [_known_inout, _box_area]
+    checks += [] if beyond_border else [_gaze_range]
     checks += [_same_box] if several_annotators else [_repeated]
     return _all(rows, checks)
 

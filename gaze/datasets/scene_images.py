@@ -52,7 +52,7 @@ class SceneImages(Dataset):
         skip_limit: the most faults, as a share of the annotation rows, that "skip" accepts.
         max_pixels: an image of more pixels than this is at fault.
         upright: turn pictures as their EXIF orientation says; false suits boxes that mean the picture as it is stored.
-        several_annotators: rows about the same head are answers of different people, see `check_labels`.
+        several_annotators, beyond_border: see `check_labels`.
 
     Attributes:
         labels: `SceneLabels`, the labels in flat arrays.
@@ -75,6 +75,7 @@ class SceneImages(Dataset):
         max_pixels: int = MAX_PIXELS,
         upright: bool = False,
         several_annotators: bool = False,
+        beyond_border: bool = False,
     ) -> None:
         self.image_size = self._size(image_size)
         self._one_of("check", check, _CHECKS)
@@ -84,7 +85,7 @@ class SceneImages(Dataset):
         self.on_corrupt, self.max_pixels, self.upright = on_corrupt, max_pixels, upright
         rows, faults = read()
         answers = len(rows) + len(faults)
-        rows, more = _check(rows, root, check, max_pixels, upright, several_annotators)
+        rows, more = _check(rows, root, check, max_pixels, upright, several_annotators, beyond_border)
         self._dropped: list[Fault] = faults + more
         self._judge(answers, len(rows), skip_limit)
         self.labels = pack(rows)
@@ -196,10 +197,16 @@ def need_folder(root: str, layout: str) -> None:
 
 
 def _check(
-    rows: Rows, root: str, check: str, max_pixels: int, upright: bool, several_annotators: bool
+    rows: Rows,
+    root: str,
+    check: str,
+    max_pixels: int,
+    upright: bool,
+    several_annotators: bool,
+    beyond_border: bool,
 ) -> tuple[Rows, list[Fault]]:
     """The rows that are good, and what is wrong with the others."""
-    rows, faults = check_labels(rows, several_annotators)
+    rows, faults = check_labels(rows, several_annotators, beyond_border)
     if check == "labels" and (rows.size > 0).all():
         rows, more = check_paths(rows, root)
     else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gaze.datasets.annotations import Rows
-from gaze.datasets.clips import check_every
+from gaze.datasets.clips import check_every, onto_border
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS
 from gaze.datasets.scene import Augmentation
@@ -27,7 +27,8 @@ class VideoAttentionTarget(SceneImages):
 
     Smoothing, the join of the people of a clip and the in/out rule are those of GazeLLE's preprocessing; clips and
     people are in the order of their names, where it takes the order of the file system. A target up to a tenth of the
-    frame beyond the right or bottom border is moved to the border; the original leaves it outside.
+    frame beyond the right or bottom border is moved to the border in train and val, and further ones are faults; the
+    original leaves them outside, and so does test, whose figures are therefore those of the original.
 
     Args:
         root: the folder. No path in an annotation file may lead out of it.
@@ -74,6 +75,7 @@ class VideoAttentionTarget(SceneImages):
             skip_limit,
             max_pixels,
             upright,
+            beyond_border=split == "test",
         )
 
 
@@ -105,6 +107,8 @@ def _read(
         shows = take(root, split, map(_show, clips.keys), val_fraction, "show")
         keys = {clip for clip in keys if _show(clip) in shows}
     rows, more = clips.read(sorted(keys), every)
+    if split != "test":
+        rows = replace(rows, gaze=onto_border(rows.gaze))
     return rows, faults + more
 
 

@@ -80,7 +80,7 @@ def read_clips(
         wanted = set(frames)
         for person, (file, track) in enumerate(tracks.items()):
             box = smooth(track.box)
-            gaze, inout = end_of_gaze(track.gaze, size[::-1])
+            gaze, inout = end_of_gaze(track.gaze)
             gaze = gaze / size[::-1]
             for t in np.flatnonzero([frame in wanted for frame in track.frame]):
                 path = f"images/{clip}/{track.frame[t]}"

@@ -113,7 +113,7 @@ def _head(head: Any, size: tuple[int, int]) -> tuple[float, ...]:
     if len(box) != 4:
         raise ValueError(f"bbox has {len(box)} numbers")
     x, y = (v[0] if isinstance(v, list) else v for v in (head["gazex"], head["gazey"]))
-    gaze, _ = end_of_gaze(np.asarray([[number("gazex", str(x)), number("gazey", str(y))]]), size[::-1])
+    gaze, _ = end_of_gaze(np.asarray([[number("gazex", str(x)), number("gazey", str(y))]]))
     return (number("inout", str(head["inout"])), *box, *(gaze[0] / size[::-1]))
 
 

@@ -58,15 +58,25 @@ def test_a_long_track_is_a_plain_mean_away_from_its_ends():
         ((-3, 30), (0, 30), 1),  # exactly one negative: on the border
         ((50, -40), (50, 0), 1),
         ((0, 0), (0, 0), 1),
-        ((104, 30), (100, 30), 1),  # a little beyond the other borders
-        ((104, 63), (100, 60), 1),
-        ((150, 30), (150, 30), 1),  # too far to mean the border: reported later
+        ((104, 63), (104, 63), 1),  # beyond the other borders
     ],
 )
 def test_where_a_gaze_ends(gaze, point, inout):
-    points, inside = end_of_gaze(np.array([gaze], dtype=float), (100, 60))
+    points, inside = end_of_gaze(np.array([gaze], dtype=float))
     assert points[0].tolist() == list(point)
     assert inside[0] == inout
+
+
+def test_a_target_a_little_beyond_the_border_is_on_it_in_training_and_stays_in_test(tmp_path):
+    for split in ("train", "test"):
+        for i, x in enumerate((50.0, 1.05 * SIZE[1])):
+            write_clip(tmp_path, split, f"{split} show {i}/0001", {"s00": [line(0, gaze=(x, 30.0))]})
+    found = {s: open_split(tmp_path, s, val_fraction=0.0).labels.points[:, 0, 0] for s in ("train", "test")}
+    assert found["train"].tolist() == pytest.approx([50 / SIZE[1], 1.0])
+    assert found["test"].tolist() == pytest.approx([50 / SIZE[1], 1.05])
+    write_clip(tmp_path, "train", "far/0001", {"s00": [line(0, gaze=(1.2 * SIZE[1], 30.0))]})
+    with pytest.raises(DatasetError, match="outside the image but marked inside"):
+        open_split(tmp_path, "train", val_fraction=0.0)
 
 
 def test_frames_are_counted_from_the_first_by_name():
