@@ -32,7 +32,7 @@ def intervals(
 
     Args:
         figures: of all heads, on the CPU.
-        picture: which one each head is from.
+        picture: which one each head is from; or the clip.
         masks: 1 for the heads of a subset, 0 for the others.
         resamples: how often the pictures are drawn.
         seed: of the draws; they are the same for every figure, mask and model.

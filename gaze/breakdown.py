@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from gaze.bootstrap import Interval, intervals
 from gaze.head_records import HeadRecords
@@ -59,6 +61,7 @@ def break_down(
     kinds: Sequence[str] = (),
     resamples: int = 1000,
     seed: int = 0,
+    group: Callable[[int], Hashable] = lambda index: index,
 ) -> Breakdown:
     """The parts of these kinds, and intervals for those of the model's figures that are about single heads.
 
@@ -66,12 +69,13 @@ def break_down(
         figures: the model's, over the whole split; those of its heads that are not among them (such as the
             accuracy of in/out, which tells the two sides of in/out apart) appear in parts only.
         resamples: of the bootstrap; 0 leaves out intervals.
+        group: of a sample by its index; the bootstrap draws groups, because what is in one is not independent.
     """
     found = subsets(records, kinds)
     masks = torch.stack([torch.ones(len(records.index)), *(part.mask for part in found)]).double()
     every = torch.ones(1, len(records.index), dtype=torch.float64)
     values = {name: figure.over(every, masks)[0].tolist() for name, figure in records.figures.items()}
-    ends = intervals(records.figures, records.index, masks, resamples, seed) if resamples else {}
+    ends = intervals(records.figures, _groups(records.index, group), masks, resamples, seed) if resamples else {}
     told = {name: figure.tells(masks).tolist() for name, figure in records.figures.items()}
     parts = []
     for row, part in enumerate(found, 1):
@@ -92,3 +96,10 @@ def break_down(
 
 def _known(interval: Interval) -> bool:
     return all(map(math.isfinite, interval))
+
+
+def _groups(index: Int[Tensor, "n"], group: Callable[[int], Hashable]) -> Int[Tensor, "n"]:
+    """The number of each head's group."""
+    numbers: dict[Hashable, int] = {}
+    of_sample = {i: numbers.setdefault(group(i), len(numbers)) for i in index.unique().tolist()}
+    return torch.tensor([of_sample[i] for i in index.tolist()], dtype=torch.int64)

@@ -92,3 +92,16 @@ def test_a_file_has_it_by_model_kind_and_name(whole):
     assert small.keys() == {"heads", "from", "to", "figures", "intervals"}
     assert set(document["subsets"]["guess"]["inout"]) == {"in", "out"}
     assert as_dicts({}) == {}
+
+
+def test_samples_that_belong_together_are_drawn_together(whole):
+    """Clips of several frames: fewer independent things, so wider intervals; one clip alone says nothing."""
+    records, figures = whole.records["guess"], whole.figures["guess"]
+
+    def width(group):
+        found = break_down(records, figures, resamples=400, group=group).intervals
+        return {name: high - low for name, (low, high) in found.items()}
+
+    assert width(lambda i: i) == width(lambda i: f"frame {i}")
+    alone = break_down(records, figures, resamples=50, group=lambda i: "one clip").intervals
+    assert all(math.isnan(low) and math.isnan(high) for low, high in alone.values()) or not alone

@@ -53,7 +53,9 @@ def main(cfg: DictConfig) -> None:
 
     compared = compare(models, test_set, metrics, hardware, cfg.batch_size, cfg.amp)
     broken_down = {
-        title: break_down(records, compared.figures[title], details.subsets, details.resamples, cfg.seed)
+        title: break_down(
+            records, compared.figures[title], details.subsets, details.resamples, cfg.seed, test_set.group
+        )
         for title, records in compared.records.items()
     }
     about = {"run": cfg.run, "split": cfg.split, "dataset": plain_config(nodes.dataset)}

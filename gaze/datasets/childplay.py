@@ -76,6 +76,10 @@ class ChildPlay(SceneImages):
             upright,
         )
 
+    def group(self, index: int) -> str:
+        """The clip of a frame."""
+        return os.path.dirname(self.name(index))
+
 
 def _read(
     root: str, split: str, val_fraction: float, every: int, max_pixels: int, upright: bool

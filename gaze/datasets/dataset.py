@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch.utils.data import Dataset as TorchDataset
@@ -34,6 +34,10 @@ class Dataset(TorchDataset):
     def name(self, index: int) -> str:
         """What a person would call sample `index` in a message: a file, usually."""
         return f"sample {index}"
+
+    def group(self, index: int) -> Hashable:
+        """What sample `index` has in common with those it is not independent of, such as the clip of a frame."""
+        return index
 
     def __getitem__(self, index: int) -> Batch:
         return self.sample(index, None)

@@ -78,6 +78,10 @@ class VideoAttentionTarget(SceneImages):
             beyond_border=split == "test",
         )
 
+    def group(self, index: int) -> str:
+        """The clip of a frame."""
+        return os.path.dirname(self.name(index))
+
 
 @dataclass(frozen=True)
 class _Clips:

@@ -340,3 +340,9 @@ def test_a_preprocessed_file_that_is_none(tmp_path, text, message):
 def test_steps_between_frames_are_whole_numbers(tmp_path, every):
     with pytest.raises(ValueError, match="frame_sample_every is .*; expected a whole number of frames"):
         open_split(tmp_path, frame_sample_every=every)
+
+
+def test_frames_of_a_clip_belong_together(tmp_path):
+    write_shows(tmp_path, "train", shows=1, clips=2, frames=3)
+    dataset = open_split(tmp_path)
+    assert [dataset.group(i) for i in range(6)] == ["images/show 0/0000"] * 3 + ["images/show 0/0001"] * 3
