@@ -30,7 +30,7 @@ def main(cfg: DictConfig) -> None:
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
     groups = {"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric}
-    groups["more"] = cfg.scene_metric if cfg.metric is None else {}
+    groups["more"] = cfg.scene_metric if cfg.metric is None else OmegaConf.create({})
     nodes = OmegaConf.create({name: plain_config(node) for name, node in groups.items()})
     # A data set's file has the picture size of some model; this run's model was trained on its own.
     size = cfg.image_size or OmegaConf.select(config, "dataset.image_size")
