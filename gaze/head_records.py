@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gaze.geometry import box_centres
-from gaze.heatmaps import annotated, corner_peak
+from gaze.heatmaps import corner_peak, mean_annotation
 from gaze.metrics.per_head import HeadFigure, HeadRanking
 from gaze.types import Batch, ScenePrediction
 
@@ -61,12 +61,10 @@ class HeadRecorder:
     def add(self, batch: Batch, prediction: ScenePrediction, figures: Mapping[str, HeadFigure | HeadRanking]) -> None:
         """Note the heads of a batch of scenes."""
         targets = batch.targets
-        there = annotated(targets.points)
-        total = targets.points.masked_fill(~there[..., None], 0.0).sum(1)
         part = HeadRecords(
             index=batch.index[batch.inputs.image_index],
             head_bbox=batch.inputs.head_bbox,
-            target=total / there.sum(1, keepdim=True),  # 0 / 0 is the NaN we promise
+            target=mean_annotation(targets.points),
             inout=targets.inout,
             image_size=targets.image_size,
             point=corner_peak(prediction.heatmap),

@@ -36,6 +36,13 @@ def annotated(points: Float[Tensor, "n a 2"]) -> Bool[Tensor, "n a"]:
     return points.isfinite().all(-1)
 
 
+def mean_annotation(points: Float[Tensor, "n a 2"]) -> Float[Tensor, "n 2"]:
+    """The mean of each head's annotations; NaN without one."""
+    there = annotated(points)
+    total = points.masked_fill(~there[..., None], 0.0).sum(1)
+    return total / there.sum(1, keepdim=True)  # 0 / 0 is the NaN we promise
+
+
 # --- Targets -----------------------------------------------------------------------------------
 
 

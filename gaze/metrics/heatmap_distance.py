@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from gaze.heatmaps import annotated, in_frame
+from gaze.heatmaps import annotated, in_frame, mean_annotation
 from gaze.metrics.per_head import HeadFigure
 from gaze.peaks import PEAKS
 from gaze.types import ScenePrediction, SceneTargets
@@ -71,6 +71,5 @@ def distances(
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     """From each predicted point to the mean annotation, and to the nearest one."""
     there = annotated(points)
-    mean = points.masked_fill(~there[..., None], 0.0).sum(1) / there.sum(1, keepdim=True)
     each = (points - predicted[:, None]).norm(dim=-1).masked_fill(~there, torch.inf)
-    return (mean - predicted).norm(dim=-1), each.amin(1)
+    return (mean_annotation(points) - predicted).norm(dim=-1), each.amin(1)
