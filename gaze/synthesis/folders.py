@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gaze.errors import UserError
+from gaze.synthesis.manifest import Manifest, already_there, describe
+
+
+def write_whole(
+    root: Path, manifest: Manifest, overwrite: bool, unit: str, layout: str, write: Callable[[Path], None]
+) -> bool:
+    """Make the data set that a manifest records, and describe it; False if it is there, and nothing was done.
+
+    Args:
+        root: the folder to make. It appears under its name when it is complete.
+        overwrite: replace a folder that was written before.
+        unit, layout: see `describe`.
+        write: fills a folder with everything but its record and its description.
+
+    Raises:
+        UserError: the folder exists and holds something else, or can't be written.
+    """
+    recover(root)
+    if already_there(root, manifest, overwrite):
+        return False
+    with replacing(root) as folder:
+        write(folder)
+        (folder / "world.json").write_text(manifest.text())
+        (folder / "README.txt").write_text(describe(manifest, unit, layout))
+    return True
 
 
 def recover(root: Path) -> None:

@@ -11,18 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from gaze.synthesis.annotations import annotation_lines
-from gaze.synthesis.folders import recover, replacing
+from gaze.synthesis.folders import write_whole
+from gaze.synthesis.jpeg import save_jpeg
 from gaze.synthesis.labels import Label
-from gaze.synthesis.manifest import Manifest, already_there, describe
+from gaze.synthesis.manifest import Manifest
 from gaze.synthesis.scene_world import SceneWorld
 from gaze.synthesis.workers import mapping
 
 SPLITS = ("train", "val", "test")
 PER_FOLDER = 1000  # images
-QUALITY = 90  # of the JPEGs
 LAYOUT = (
     "Layout and columns are those of GazeFollow-extended: <split>_annotations_release.txt lists path, idx,\n"
     "body_bbox (x, y, w, h), eye (x, y), gaze (x, y) as fractions of the image, head bbox (x_min, y_min, x_max,\n"
@@ -75,16 +73,16 @@ def write_gazefollow(
         UserError: the folder exists and holds something else, or can't be written.
     """
     _check(counts, seed, workers, annotators)
-    root = Path(root)
-    recover(root)
     manifest = Manifest(world.name, world.parameters(), seed, dict(counts), annotators)
-    if already_there(root, manifest, overwrite):
-        return False
-    with replacing(root) as folder:
-        _write_splits(world, folder, counts, seed, workers, annotators, progress or (lambda done, total: None))
-        (folder / "world.json").write_text(manifest.text())
-        (folder / "README.txt").write_text(describe(manifest, "images", LAYOUT))
-    return True
+    shown = progress or (lambda done, total: None)
+    return write_whole(
+        Path(root),
+        manifest,
+        overwrite,
+        "images",
+        LAYOUT,
+        lambda folder: _write_splits(world, folder, counts, seed, workers, annotators, shown),
+    )
 
 
 def image_path(split: str, index: int) -> str:
@@ -142,7 +140,5 @@ def _write_piece(piece: Piece) -> Sequence[Label]:
     images, labels = piece.world.render(piece.seed, piece.split, piece.indices)
     for index, image in zip(piece.indices, images, strict=True):
         path = piece.folder / image_path(piece.split, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Pillow even where something faster is installed: the bytes shall not depend on that.
-        Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(path, quality=QUALITY)
+        save_jpeg(image, path)
     return labels

@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from gaze.synthesis.clip_world import ClipWorld
-from gaze.synthesis.folders import recover, replacing
+from gaze.synthesis.folders import write_whole
+from gaze.synthesis.jpeg import save_jpeg
 from gaze.synthesis.labels import Label
-from gaze.synthesis.manifest import Manifest, already_there, describe
+from gaze.synthesis.manifest import Manifest
 from gaze.synthesis.workers import mapping
 
 SPLITS = ("train", "test")
 CLIPS_PER_SHOW = 8
-QUALITY = 90  # of the JPEGs
 BATCH_PIXELS = 32 * 448 * 448  # of the pictures that one worker draws at once: about 300 MB
 LAYOUT = (
     "Layout and columns are those of VideoAttentionTarget: annotations/<split>/<show>/<clip>/<person>.txt lists frame\n"
@@ -71,16 +69,16 @@ def write_clips(
     """
     counts = {split: count for split, count in counts.items() if split in SPLITS or count != 0}
     _check(counts, seed, workers, annotators)
-    root = Path(root)
-    recover(root)
     manifest = Manifest(world.name, world.parameters(), seed, counts, annotators)
-    if already_there(root, manifest, overwrite):
-        return False
-    with replacing(root) as folder:
-        _write_pieces(world, folder, counts, seed, workers, progress or (lambda done, total: None))
-        (folder / "world.json").write_text(manifest.text())
-        (folder / "README.txt").write_text(describe(manifest, "clips", LAYOUT))
-    return True
+    shown = progress or (lambda done, total: None)
+    return write_whole(
+        Path(root),
+        manifest,
+        overwrite,
+        "clips",
+        LAYOUT,
+        lambda folder: _write_pieces(world, folder, counts, seed, workers, shown),
+    )
 
 
 def clip_path(split: str, index: int) -> str:
@@ -141,9 +139,7 @@ def _write_piece(piece: Piece) -> int:
     for place, image in enumerate(images):
         clip = clip_path(piece.split, piece.indices[place // count])
         path = piece.folder / "images" / clip / frame_name(place % count)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Pillow even where something faster is installed: the bytes shall not depend on that.
-        Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(path, quality=QUALITY)
+        save_jpeg(image, path)
     for index in piece.indices:
         folder = piece.folder / "annotations" / piece.split / clip_path(piece.split, index)
         folder.mkdir(parents=True)
