@@ -43,8 +43,8 @@ def crop_box(
     x, y, width, height = _checked(box_px, image.shape[-2:])
     left, top = math.floor(x), math.floor(y)
     right, bottom = math.ceil(x + width), math.ceil(y + height)
-    whole = _turned_region if angle_rad else _region
-    region = whole(image, left, top, right, bottom, padding, angle_rad)
+    edges = (left, top, right, bottom)
+    region = _turned_region(image, edges, padding, angle_rad) if angle_rad else _region(image, edges, padding)
     picture = Image.fromarray(region.permute(1, 2, 0).contiguous().numpy())
     inside = (x - left, y - top, min(x - left + width, right - left), min(y - top + height, bottom - top))
     resized = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=inside)
@@ -75,10 +75,9 @@ def _checked(box_px: Sequence[float] | Tensor, frame: Sequence[int]) -> tuple[fl
     return x, y, width, height
 
 
-def _region(
-    image: Tensor, left: int, top: int, right: int, bottom: int, padding: str, angle_rad: float = 0.0
-) -> UInt8[Tensor, "3 H W"]:
+def _region(image: Tensor, edges: tuple[int, int, int, int], padding: str) -> UInt8[Tensor, "3 h w"]:
     """Whole pixels of the frame, and of its padding."""
+    left, top, right, bottom = edges
     height, width = image.shape[-2:]
     if left >= 0 and right <= width and top >= 0 and bottom <= height:
         return image[:, top:bottom, left:right]
@@ -91,9 +90,10 @@ def _region(
 
 
 def _turned_region(
-    image: Tensor, left: int, top: int, right: int, bottom: int, padding: str, angle_rad: float
-) -> UInt8[Tensor, "3 H W"]:
+    image: Tensor, edges: tuple[int, int, int, int], padding: str, angle_rad: float
+) -> UInt8[Tensor, "3 h w"]:
     """Whole pixels of the turned frame at its own resolution, each from the four around where it came from."""
+    left, top, right, bottom = edges
     height, width = image.shape[-2:]
     cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
     x = torch.arange(left, right) + 0.5 - width / 2
