@@ -34,6 +34,7 @@ class Hardware:
         amp_dtype: "bfloat16", or "float16" with a loss scaler; used when the trainer's `amp` is on.
         distributed: join the replicas that torchrun started; equal gradients on all of them (DDP).
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
+        sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
         compile: None, or a torch.compile backend such as "inductor".
         channels_last: store images and convolution weights as NHWC.
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
@@ -50,6 +51,7 @@ class Hardware:
         amp_dtype: str = "bfloat16",
         distributed: bool = False,
         find_unused_parameters: bool = False,
+        sync_batchnorm: bool = False,
         compile: str | None = None,
         channels_last: bool = False,
         workers: int = 2,
@@ -60,11 +62,13 @@ class Hardware:
             raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
         self.amp_dtype = NUMBER_FORMATS[amp_dtype]
         self.find_unused_parameters, self.compile = find_unused_parameters, compile
-        self.channels_last, self.workers = channels_last, workers
+        self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
         self.rank, self.replicas, self.local_rank = _replica(distributed)
         self.device = _device(device, self.local_rank)
+        if sync_batchnorm and self.replicas > 1 and self.device.type != "cuda":
+            raise ValueError("hardware.sync_batchnorm needs CUDA; leave it out on the CPU")
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(deterministic)
@@ -87,6 +91,8 @@ class Hardware:
         DDP hooks only the parameters that require gradients when it wraps, so call this again after
         any of them is frozen or thawed.
         """
+        if self.sync_batchnorm and self.replicas > 1:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # swaps the layers inside; their names stay
         net = self.compiled(model)
         if self.replicas > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None

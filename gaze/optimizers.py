@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -15,6 +15,7 @@ def grouped(
     model: nn.Module,
     optimizer: Callable[..., Optimizer],
     overrides: Mapping[str, Mapping[str, float]] | None = None,
+    undecayed: Sequence[str] = (),
 ) -> Optimizer:
     """An optimizer over every parameter of `model`, frozen ones too, so that thawing never touches it.
 
@@ -23,6 +24,8 @@ def grouped(
         optimizer: makes the optimizer from parameter groups; its own options are the defaults.
         overrides: glob over parameter names, or the name of a module -> options such as lr and weight_decay.
             All that match a parameter apply, in their order, so a later one refines an earlier one.
+        undecayed: globs over parameter names that are not to shrink, and that may match nothing. Give any, and vectors
+            (biases, scales and shifts of norms) don't shrink either.
 
     Raises:
         ValueError: a glob matches no parameter; the message lists the modules.
@@ -36,7 +39,8 @@ def grouped(
             )
     groups: dict[tuple[tuple[str, float], ...], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        options: dict[str, float] = {}
+        kept = bool(undecayed) and (parameter.dim() <= 1 or any(matches(name, pattern) for pattern in undecayed))
+        options: dict[str, float] = {"weight_decay": 0.0} if kept else {}
         for pattern, settings in overrides.items():
             if matches(name, pattern):
                 options.update(settings)

@@ -50,6 +50,10 @@ class Trainer:
         epochs: passes over `train_set`.
         batch_size: samples per replica and forward pass; `val_batch_size` for validation.
         accumulate: forward passes per step.
+        effective_batch_size: samples per step of all replicas together, from which `accumulate` follows; None: it
+            follows from `accumulate`.
+        lr_batch_size: samples per step that the learning rates are meant for; with more or fewer they grow or shrink
+            in proportion (Goyal et al. 2017). None: they are what they are.
         clip_norm: largest norm of all gradients together; None does not clip.
         amp: run the model in the hardware's lower number format.
         monitor: the figure that decides what is best; `mode`: "minimize" or "maximize" it.
@@ -77,6 +81,8 @@ class Trainer:
         batch_size: int,
         val_batch_size: int | None = None,
         accumulate: int = 1,
+        effective_batch_size: int | None = None,
+        lr_batch_size: int | None = None,
         clip_norm: float | None = None,
         amp: bool = False,
         monitor: str = "loss",
@@ -91,10 +97,14 @@ class Trainer:
             "batch_size": batch_size,
             "val_batch_size": val_batch_size,
             "accumulate": accumulate,
+            "effective_batch_size": effective_batch_size,
+            "lr_batch_size": lr_batch_size,
         }
         for name, count in counts.items():
             if count is not None and count < 1:
                 raise ValueError(f"trainer.{name} is {count}; expected 1 or more")
+        if effective_batch_size is not None:
+            accumulate = passes(effective_batch_size, batch_size * hardware.replicas, accumulate)
         self.run, self.hardware, self.seed = run, hardware, seed
         self.model, self.metrics = model, metrics
         self.callbacks = dict(sorted(callbacks.items(), key=lambda named: named[1].last))
@@ -106,6 +116,8 @@ class Trainer:
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
         self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device)
         self.plan = BatchPlan(len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas)
+        if lr_batch_size is not None:
+            _scale_rates(optimizer, batch_size * accumulate * hardware.replicas / lr_batch_size)
         self.train_loader = hardware.loader(Views(train_set, seed), batch_sampler=self.plan)
         if len(val_set) < hardware.replicas:
             raise ValueError(
@@ -291,3 +303,23 @@ class Trainer:
             raise ValueError(
                 f"trainer.monitor is {self.monitor!r}, which no metric computes; there are {', '.join(figures)}"
             )
+
+
+def passes(samples: int, at_once: int, accumulate: int) -> int:
+    """Forward passes of `at_once` samples that make a step of `samples`.
+
+    Raises:
+        ValueError: they don't divide it, or `accumulate` says something else.
+    """
+    if samples % at_once or accumulate not in (1, samples // at_once):
+        raise ValueError(
+            f"trainer.effective_batch_size is {samples}, with {at_once} samples at once (batch_size x replicas) and "
+            f"accumulate {accumulate}; expected a multiple of {at_once}, and accumulate left at 1"
+        )
+    return samples // at_once
+
+
+def _scale_rates(optimizer: Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+        group["base_lr"] *= factor

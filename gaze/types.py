@@ -123,28 +123,60 @@ class ScenePrediction(Record):
 
 @dataclass(frozen=True)
 class ScreenInputs(Record):
-    """Crops of one user. Streams that a system does not use are None."""
+    """Crops of one user, and where they were cut from. Streams that a data set does not give are None.
+
+    Left and right are the user's own: a camera that does not mirror shows the left eye on the image's right.
+    """
 
     face: Shaped[Tensor, "*b 3 H W"] | None = None
-    left_eye: Shaped[Tensor, "*b 3 Hl Wl"] | None = None  # the user's left
+    left_eye: Shaped[Tensor, "*b 3 Hl Wl"] | None = None
     right_eye: Shaped[Tensor, "*b 3 Hr Wr"] | None = None
-    geometry: Float[Tensor, "*b g"] | None = None  # boxes of face and eyes as fractions of the frame
-    landmarks: Float[Tensor, "*b l 2"] | None = None
-    imu: Float[Tensor, "*b m"] | None = None
+    # (x, y, w, h) of face, left and right eye as fractions of the upright frame; NaN where unknown
+    geometry: Float[Tensor, "*b 12"] | None = None
+    landmarks: Float[Tensor, "*b l 2"] | None = None  # fractions of the upright frame; NaN where missing
+    imu: Float[Tensor, "*b 9"] | None = None  # gravity (g), rotation rate (rad/s), user acceleration (g)
+    imu_valid: Float[Tensor, "*b"] | None = None  # 1, or 0 where the device said nothing and `imu` is zero
+    orientation: Int[Tensor, "*b"] | None = None  # of the interface, 1 to 4 as in gaze/geometry.py
+    person: Int[Tensor, "*b"] | None = None  # row of what a model has learnt of this user; -1: nothing
 
 
 @dataclass(frozen=True)
 class ScreenTargets(Record):
-    """The point that was looked at, in cm from the camera in the screen's plane: x right, y up."""
+    """The point that was looked at, and what is known of the screen, the user and the recording.
+
+    Points are cm from the camera in the screen's plane, x right and y up as the user sees the device.
+    Numbers for device, subject and fixation mean rows of the data set's `labels`; they are never inputs.
+    """
 
     point: Float[Tensor, "*b 2"]
+    screen_cm: Float[Tensor, "*b 2"] | None = None  # width, height as the user holds the device; NaN unknown
+    screen_px: Float[Tensor, "*b 2"] | None = None
+    centre: Float[Tensor, "*b 2"] | None = None  # of the screen, like `point`; NaN unknown
+    orientation: Int[Tensor, "*b"] | None = None  # 1 to 4
+    kind: Int[Tensor, "*b"] | None = None  # of device: a row of gaze.devices.KINDS; -1 unknown
+    device: Int[Tensor, "*b"] | None = None
+    subject: Int[Tensor, "*b"] | None = None
+    fixation: Int[Tensor, "*b"] | None = None  # one (recording, dot); -1 where the dot is unknown
+    origin: Float[Tensor, "*b 3"] | None = None  # midpoint of the eyes, cm in the camera frame; NaN unknown
+    distance_cm: Float[Tensor, "*b"] | None = None  # of the eyes from the camera; NaN unknown
+    gaze: Float[Tensor, "*b 3"] | None = None  # unit vector in the camera frame; NaN unknown
+    # A second truth of a picture cut from two: its point, and the share of the loss that it is to have
+    other_point: Float[Tensor, "*b 2"] | None = None
+    other_share: Float[Tensor, "*b"] | None = None
 
 
 @dataclass(frozen=True)
 class ScreenPrediction(Record):
-    """The estimated point of gaze, cm."""
+    """The estimated point of gaze, and what a head says beside it."""
 
-    point: Float[Tensor, "*b 2"]
+    point: Float[Tensor, "*b 2"]  # cm, as in `ScreenTargets`
+    unit_cm: Float[Tensor, "*b 2"] | None = None  # cm per unit of the standardised targets that are regressed
+    features: Float[Tensor, "*b f"] | None = None  # of the layer before the last; personal calibration reads them
+    log_scale: Float[Tensor, "*b 2"] | None = None  # log of the Laplace distribution's b, in cm
+    heatmap: Float[Tensor, "*b h w"] | None = None  # logits over a grid of the plane
+    grid_cm: Float[Tensor, "*b 4"] | None = None  # x0, y0, x1, y1: what `heatmap` covers; y0 is the upper edge
+    origin: Float[Tensor, "*b 3"] | None = None  # cm in the camera frame
+    gaze: Float[Tensor, "*b 3"] | None = None  # unit vector in the camera frame
 
 
 # --- Directions: which way does the person look, in 3D? --------------------------------------

@@ -35,3 +35,11 @@ def test_every_parameter_is_held_once_even_when_frozen():
 def test_a_glob_that_matches_nothing_lists_the_modules():
     with pytest.raises(ValueError, match=r"'backbon\.\*' matches no parameter.*backbone\.stem.*head"):
         grouped(Net(), sgd, {"backbon.*": {"lr": 0.1}})
+
+
+def test_what_is_not_to_shrink_keeps_its_other_options_and_takes_the_vectors_with_it():
+    model = Net()
+    optimizer = grouped(model, sgd, {"backbone.*": {"lr": 0.001}}, undecayed=["*.stem.weight", "*position*"])
+    assert settings_of(optimizer, model.backbone.stem.weight) == (0.001, 0.0)
+    assert settings_of(optimizer, model.head.bias) == (0.1, 0.0)
+    assert settings_of(optimizer, model.head.weight) == (0.1, 0.01)

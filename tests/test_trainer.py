@@ -428,3 +428,23 @@ def test_a_schedule_of_what_the_optimizer_lacks_is_refused(tmp_path):
         ValueError, match=r"schedule\.momentum: the optimizer has no such option; expected lr, weight_decay"
     ):
         line_trainer(tmp_path, schedule={"momentum": Constant()})
+
+
+@pytest.mark.parametrize(("batch_size", "passes"), [(8, 1), (4, 2), (2, 4)])
+def test_a_step_of_so_many_samples_takes_the_passes_it_needs(tmp_path, batch_size, passes):
+    trainer = line_trainer(tmp_path, batch_size=batch_size, effective_batch_size=8)
+    assert trainer.accumulate == passes
+    assert trainer.plan.steps == line_trainer(tmp_path / "plain", batch_size=8).plan.steps
+
+
+@pytest.mark.parametrize(("effective", "accumulate"), [(7, 1), (8, 4), (2, 1)])
+def test_passes_that_do_not_make_the_step_are_refused(tmp_path, effective, accumulate):
+    with pytest.raises(ValueError, match=f"effective_batch_size is {effective}, with 4 samples at once"):
+        line_trainer(tmp_path, batch_size=4, accumulate=accumulate, effective_batch_size=effective)
+
+
+def test_learning_rates_grow_with_the_samples_of_a_step(tmp_path):
+    trainer = line_trainer(tmp_path, batch_size=4, accumulate=2, lr_batch_size=4)
+    plain = line_trainer(tmp_path / "plain", batch_size=4, accumulate=2)
+    for group, before in zip(trainer.optimizer.param_groups, plain.optimizer.param_groups, strict=True):
+        assert group["base_lr"] == 2 * before["base_lr"]

@@ -21,7 +21,7 @@ ANY_SIZE = {"dynamic_img_size": True, "strict_img_size": False, "always_partitio
 
 
 class TimmFeatures(nn.Module):
-    """The features of a timm network at one stride, with its own normalisation of images.
+    """The features of a timm network at one stride, its last by default, with its own normalisation of images.
 
     What comes after that level is dropped. Some networks take only the size they were made for, or sizes
     that their windows divide, and say so. For DINOv2 and DINOv3 take `gaze.backbones.vit.TimmViT`, which
@@ -31,6 +31,9 @@ class TimmFeatures(nn.Module):
         name: timm's name, such as resnet50 or convnext_tiny.
         weights: None for random, ``pretrained`` for timm's download, or a file of timm's layout or its address.
         stride: pixels per cell; of several levels with that stride, as in a transformer, the last is taken.
+            None: the last level of all, whatever its stride.
+        output_stride: 8, 16 or 32: dilate the convolutions beyond this stride instead of halving the map again,
+            for networks that know how. All weights stay, and so does every level.
         interaction_indexes: levels (the blocks of a transformer) to look at instead, from 0 and rising.
         fuse: give the features of all of these, channel upon channel; otherwise only of the last.
 
@@ -43,21 +46,26 @@ class TimmFeatures(nn.Module):
         self,
         name: str,
         weights: str | None = None,
-        stride: int = 16,
+        stride: int | None = None,
+        output_stride: int | None = None,
         interaction_indexes: Sequence[int] | None = None,
         fuse: bool = False,
     ) -> None:
         super().__init__()
         if not timm.is_model(name):
             raise ValueError(f"timm knows no model {name!r}; similar names: {timm.list_models(name[:6] + '*')[:20]}")
-        options = _options(name)
+        options = _options(name, output_stride)
         network: Any = timm.create_model(name, num_classes=0, **options)
+        if not hasattr(network, "prune_intermediate_layers"):
+            raise ValueError(
+                f"timm gives no maps of {name} ({type(network).__name__}) in a single pass; choose another network"
+            )
         if weights is not None:
             load_weights(network, name, weights, lambda state: _without_classifier(state, network), **options)
         strides = [level["reduction"] for level in network.feature_info]
-        if interaction_indexes is None and stride not in strides:
+        if interaction_indexes is None and stride is not None and stride not in strides:
             raise ValueError(f"{name} has no features of stride {stride}; set backbone.stride to one of {strides}")
-        indexes = interaction_indexes or [max(i for i, s in enumerate(strides) if s == stride)]
+        indexes = interaction_indexes or [max(i for i, s in enumerate(strides) if stride in (s, None))]
         chosen = check_levels(indexes, len(strides), fuse)
         self.levels = chosen if fuse else chosen[-1:]
         if len({strides[i] for i in self.levels}) > 1:
@@ -91,12 +99,20 @@ class TimmFeatures(nn.Module):
         return [[parameters[name] for name in layers[number]] for number in sorted(layers) if layers[number]]
 
 
-def _options(name: str) -> dict[str, Any]:
-    """Those of `ANY_SIZE` that this network knows."""
+def _options(name: str, output_stride: int | None) -> dict[str, Any]:
+    """Those of `ANY_SIZE` that this network knows, and the stride to end with."""
     with torch.device("meta"):
         kind = type(timm.create_model(name, num_classes=0))
     known = inspect.signature(kind.__init__).parameters
-    return {option: value for option, value in ANY_SIZE.items() if option in known}
+    options = {option: value for option, value in ANY_SIZE.items() if option in known}
+    if output_stride is None:
+        return options
+    if output_stride not in (8, 16, 32) or "output_stride" not in known:
+        raise ValueError(
+            f"backbone.output_stride is {output_stride} for {name}; expected 8, 16 or 32, and a network that can be "
+            "dilated, such as a resnet; null keeps its strides"
+        )
+    return {**options, "output_stride": output_stride}
 
 
 def _without_classifier(state: Mapping[str, Tensor], network: Any) -> dict[str, Tensor]:

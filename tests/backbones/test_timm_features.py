@@ -15,7 +15,7 @@ IMAGE = torch.rand(1, 3, 64, 96)
 )
 def test_the_features_are_timms_and_nothing_is_left_over(name, channels):
     torch.manual_seed(0)
-    backbone = TimmFeatures(name).eval()
+    backbone = TimmFeatures(name, stride=16).eval()
     torch.manual_seed(0)
     options = {"dynamic_img_size": True} if name.startswith("vit") else {}
     whole = timm.create_model(name, num_classes=0, **options).eval()
@@ -51,7 +51,7 @@ def test_other_strides_and_other_normalisations():
 def test_a_file_of_timms_layout_loads_with_or_without_its_classifier(tmp_path):
     whole = timm.create_model("resnet18", num_classes=7)
     torch.save(whole.state_dict(), tmp_path / "resnet.pth")
-    backbone = TimmFeatures("resnet18", weights=str(tmp_path / "resnet.pth"))
+    backbone = TimmFeatures("resnet18", stride=16, weights=str(tmp_path / "resnet.pth"))
     assert torch.equal(backbone.network.conv1.weight, whole.conv1.weight)
     with pytest.raises(ValueError, match=r"don't fit resnet34: .* missing"):
         TimmFeatures("resnet34", weights=str(tmp_path / "resnet.pth"))
@@ -68,3 +68,37 @@ def test_a_file_of_timms_layout_loads_with_or_without_its_classifier(tmp_path):
 def test_what_timm_has_not_is_said(name, options, message):
     with pytest.raises(ValueError, match=message):
         TimmFeatures(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "output_stride", "stride", "channels", "parameters"),
+    [
+        ("resnet50", None, 32, 2048, 23_508_032),
+        ("resnet50", 16, 16, 2048, 23_508_032),  # dilated: all stages, all weights
+        ("resnet50", 8, 8, 2048, 23_508_032),
+        ("resnet18", None, 32, 512, 11_176_512),
+        ("mobilenetv3_large_100", None, 32, 960, 2_971_952),  # without the convolution behind the last map
+        ("tf_efficientnet_lite0", None, 32, 320, 2_958_848),
+        ("efficientnet_b0", 16, 16, 320, None),
+        ("swinv2_tiny_window8_256", None, 32, 768, 27_578_154),
+        ("densenet121", None, 32, 1024, 6_953_856),
+        ("deit_tiny_patch16_224", None, 16, 192, None),
+        ("resnest14d", None, 32, 2048, None),
+    ],
+)
+def test_a_trunk_is_the_whole_network_and_nothing_behind_its_last_map(
+    name, output_stride, stride, channels, parameters
+):
+    with torch.device("meta"):
+        backbone = TimmFeatures(name, output_stride=output_stride).eval()
+        side = 8 * stride
+        features = backbone(torch.rand(2, 3, side, side))
+    assert (backbone.stride, backbone.channels) == (stride, channels)
+    assert features.shape == (2, channels, 8, 8)
+    assert parameters in (None, sum(p.numel() for p in backbone.parameters()))
+
+
+@pytest.mark.parametrize(("name", "output_stride"), [("resnet18", 4), ("deit_tiny_patch16_224", 8)])
+def test_what_cannot_be_dilated_is_refused(name, output_stride):
+    with pytest.raises(ValueError, match=r"backbone\.output_stride is \d for .*; expected 8, 16 or 32"):
+        TimmFeatures(name, output_stride=output_stride)

@@ -1,0 +1,163 @@
+"""Reads a table of recordings: some columns of some rows at once, or whole rows one by one in any order.
+
+A table is one Parquet file or a folder of them, in the order of their names. A row's number counts through
+all files; `read_columns` gives it in the column `row`, and `RowReader` takes it.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gaze.errors import UserError
+from gaze.recordings.schema import SCHEMA, open_file
+
+Condition = tuple[str, str, Any]  # column, one of == != < <= > >= in "not in", value
+ROW = "row"
+
+
+def table_files(path: Path | str) -> list[Path]:
+    """The files of a table.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or not path.exists():
+        what = "a folder without any *.parquet file" if path.exists() else "not there"
+        raise UserError(f"{path} is {what}; expected a table of recordings: make one with tools/prepare_pog.py")
+    return files
+
+
+def read_columns(path: Path | str, columns: Sequence[str], where: Sequence[Condition] = ()) -> pa.Table:
+    """The rows that meet all conditions, with their numbers in the column `row`.
+
+    Only the named columns and those of the conditions are read, and only row groups whose statistics
+    allow a match.
+
+    Raises:
+        UserError: a file is not a table of recordings, or there is no such column.
+    """
+    unknown = sorted({*columns, *(name for name, _, _ in where)} - set(SCHEMA.names))
+    if unknown:
+        raise UserError(f"a table of recordings has no column {', '.join(unknown)}; it has {', '.join(SCHEMA.names)}")
+    needed = list(dict.fromkeys([*columns, *(name for name, _, _ in where)]))
+    parts, start = [], 0
+    for file in table_files(path):
+        with open_file(file) as opened:
+            parts.append(_part(opened, needed, where, start).select([*columns, ROW]))
+            start += opened.metadata.num_rows
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _part(file: pq.ParquetFile, columns: list[str], where: Sequence[Condition], start: int) -> pa.Table:
+    """The rows of one file, whose first has the number `start`."""
+    groups = [g for g in range(file.num_row_groups) if all(_may_hold(file.metadata.row_group(g), c) for c in where)]
+    sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+    firsts = start + np.cumsum([0, *sizes])
+    rows = [np.arange(firsts[g], firsts[g + 1]) for g in groups]
+    # At least one column is read, so that the table knows how many rows it has
+    table = file.read_row_groups(groups, columns=columns or ["frame"])
+    table = table.append_column(ROW, pa.array(np.concatenate([np.empty(0, np.int64), *rows])))
+    return table.filter(pq.filters_to_expression(list(where))) if where else table
+
+
+def _may_hold(group: pq.RowGroupMetaData, condition: Condition) -> bool:
+    """Could a row of the group meet the condition? pyarrow's own pruning passes over columns of words."""
+    name, relation, value = condition
+    column = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema.split(".")[0] == name)
+    known = column.statistics
+    if known is None or not known.has_min_max:
+        return True
+    low, high = known.min, known.max
+    if relation == "in":
+        return any(low <= v <= high for v in value)
+    if relation == "==":
+        return bool(low <= value <= high)
+    tests = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+    return relation not in tests or tests[relation](low if "<" in relation else high, value)
+
+
+class RowReader:
+    """Single rows of a table, by number, in any order; only the named columns are read.
+
+    What is decoded is a whole row group, and the last few are kept, so neighbours in `order.shuffled` cost
+    little. Files are opened when they are first needed, again in each process: a reader may be pickled
+    or forked.
+
+    Args:
+        path: a Parquet file or a folder of them.
+        columns: what to read.
+        keep: decoded row groups to hold.
+    """
+
+    def __init__(self, path: Path | str, columns: Sequence[str], keep: int = 8) -> None:
+        self.files = table_files(path)
+        self.columns = list(columns)
+        self._keep = keep
+        groups, sizes = [], []
+        for number, file in enumerate(self.files):
+            with open_file(file) as opened:
+                for group in range(opened.num_row_groups):
+                    groups.append((number, group))
+                    sizes.append(opened.metadata.row_group(group).num_rows)
+        self._groups = groups
+        self.bounds = np.cumsum([0, *sizes])  # the first row of each row group, and the number of rows
+        self._forget()
+
+    def __len__(self) -> int:
+        return int(self.bounds[-1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}, "_decoded": OrderedDict(), "_process": -1}
+
+    def row(self, number: int) -> dict[str, Any]:
+        """One row: lists as numpy arrays, pictures as bytes, paths in full, missing values None (NaN in lists)."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"row {number} of {len(self)}")
+        if self._process != os.getpid():
+            self._forget()  # a forked process must not share file handles and their positions
+        group = int(np.searchsorted(self.bounds, number, side="right")) - 1
+        columns, place = self._group(group), number - int(self.bounds[group])
+        folder = self.files[self._groups[group][0]].parent.absolute()
+        return {name: _cell(name, column, place, folder) for name, column in columns.items()}
+
+    def _group(self, group: int) -> dict[str, Any]:
+        if group not in self._decoded:
+            number, within = self._groups[group]
+            if number not in self._open:
+                self._open[number] = open_file(self.files[number])
+            table = self._open[number].read_row_group(within, columns=self.columns, use_threads=False)
+            self._decoded[group] = {name: _decoded(table[name].combine_chunks()) for name in self.columns}
+            if len(self._decoded) > self._keep:
+                self._decoded.popitem(last=False)
+        self._decoded.move_to_end(group)
+        return self._decoded[group]
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._open: dict[int, pq.ParquetFile] = {}
+        self._decoded: OrderedDict[int, dict[str, Any]] = OrderedDict()
+
+
+def _decoded(column: pa.Array | pa.ChunkedArray) -> Any:
+    """Lists of numbers as one numpy array; everything else as it is."""
+    if not pa.types.is_fixed_size_list(column.type):
+        return column
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+
+
+def _cell(name: str, column: Any, place: int, folder: Path) -> Any:
+    if isinstance(column, np.ndarray):
+        return column[place].copy()  # not a view that keeps its row group alive
+    value = column[place].as_py()
+    return os.path.normpath(folder / value) if name.endswith("_path") and value is not None else value

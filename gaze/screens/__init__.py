@@ -1,0 +1,1 @@
+"""How good predicted points of gaze are: figures, intervals, baselines and reports."""
