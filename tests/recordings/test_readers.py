@@ -2,9 +2,12 @@
 
 import pytest
 
+from gaze.devices import load_devices
+from gaze.recordings.completion import complete
 from gaze.recordings.gazecapture import GazeCapture
 from gaze.recordings.mpiifacegaze import MPIIFaceGaze
 from gaze.recordings.rows import sample_of, table_of
+from gaze.recordings.validation import refusals
 from tests.recordings.gazecapture_folders import write_recording
 from tests.recordings.mpiifacegaze_folders import line, write_person
 from tests.recordings.test_gazecapture import MOTION
@@ -33,7 +36,7 @@ def mpiifacegaze(root):
 
 def mobilepog(root):
     write_poses(root)
-    return MobilePoG(root, device="iphone_6")
+    return MobilePoG(root)
 
 
 def phones(root):
@@ -46,7 +49,10 @@ def laptops(root):
     return GazeHub2D(root)
 
 
-@pytest.mark.parametrize("build", [gazecapture, prepared, mpiifacegaze, mobilepog, phones, laptops])
+READERS = [gazecapture, prepared, mpiifacegaze, mobilepog, phones, laptops]
+
+
+@pytest.mark.parametrize("build", READERS)
 def test_frames_fit_the_table_and_come_back(tmp_path, build):
     reader = build(tmp_path)
     samples = [sample for name in reader.recordings() for sample in reader.read(name)]
@@ -70,3 +76,12 @@ def test_frames_fit_the_table_and_come_back(tmp_path, build):
         for name in ("face_box", "left_eye_box", "gaze_cam_cm", "gaze_screen_cm", "gaze_vector", "screen_cm"):
             value = getattr(sample, name)
             assert getattr(again, name) == (None if value is None else pytest.approx(value, abs=1e-4)), name
+
+
+@pytest.mark.parametrize("build", READERS)
+def test_what_a_reader_calls_valid_passes_the_checks(tmp_path, build):
+    reader, devices = build(tmp_path), load_devices()
+    samples = [
+        complete(sample, devices) for name in reader.recordings() for sample in reader.read(name) if sample.valid
+    ]
+    assert refusals(table_of(samples, tmp_path), devices) == [None] * len(samples)
