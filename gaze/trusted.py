@@ -15,6 +15,7 @@ TRUSTED = (
     "gaze.datasets.*",
     "gaze.losses.*",
     "gaze.metrics.*",
+    "gaze.recordings.*",
     "gaze.schedules.*",
     "gaze.inits.*",
     "gaze.hardware.Hardware",

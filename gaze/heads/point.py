@@ -26,6 +26,22 @@ class Standard(nn.Module):
         self.register_buffer("mean_cm", torch.zeros(2))
         self.register_buffer("unit_cm", torch.ones(2))
 
+    @property
+    def known(self) -> bool:
+        """Have they been set, now or in the run that the weights are from?"""
+        return bool((self.mean_cm != 0).any() or (self.unit_cm != 1).any())
+
+    def set(self, mean_cm: Float[Tensor, "2"], unit_cm: Float[Tensor, "2"]) -> None:
+        """Take the statistics of a training split."""
+        self.mean_cm.copy_(mean_cm)
+        self.unit_cm.copy_(unit_cm)
+
+    def extra_repr(self) -> str:
+        if self.mean_cm.is_meta:
+            return ""
+        (mx, my), (ux, uy) = self.mean_cm.tolist(), self.unit_cm.tolist()
+        return f"mean ({mx:.2f}, {my:.2f}) cm, spread ({ux:.2f}, {uy:.2f}) cm"
+
     def forward(self, standardised: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
         """Standardised points in cm."""
         return self.mean_cm + self.unit_cm * standardised

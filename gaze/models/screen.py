@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -22,6 +23,7 @@ class ScreenModel(nn.Module):
             sees the right eye mirrored, so that the inner corners of both lie on the same side.
         fusion: makes the fusion, given `channels` by stream: feature maps and inputs to one vector per sample.
         output: makes the output head, given the `channels` of that vector.
+        eye_crops: cuts the eyes out of the face by the samples' geometry; None: samples hold the eyes.
 
     Raises:
         ValueError: there is no such stream, or the eyes have trunks of their own beside the shared one.
@@ -32,6 +34,7 @@ class ScreenModel(nn.Module):
         trunks: Mapping[str, nn.Module],
         fusion: Callable[..., nn.Module],
         output: Callable[..., nn.Module],
+        eye_crops: nn.Module | None = None,
     ) -> None:
         super().__init__()
         unknown = sorted(set(trunks) - {*STREAMS, SHARED})
@@ -40,6 +43,7 @@ class ScreenModel(nn.Module):
                 f"model.trunks are {', '.join(trunks)}; expected face, and either eyes (one trunk for both) "
                 "or left_eye and right_eye"
             )
+        self.eye_crops = eye_crops
         self.trunks = nn.ModuleDict(trunks)
         channels: dict[str, int] = {}
         for name, trunk in trunks.items():
@@ -57,11 +61,17 @@ class ScreenModel(nn.Module):
         Raises:
             ValueError: the inputs lack a crop that a trunk needs.
         """
+        if self.eye_crops is not None:
+            if inputs.geometry is None:
+                raise ValueError("the model cuts out the eyes by their boxes; add geometry to dataset.streams")
+            left, right = self.eye_crops(_crop(inputs, "face"), inputs.geometry)
+            inputs = replace(inputs, left_eye=left, right_eye=right)
         features = {}
         for name, trunk in self.trunks.items():
             if name == SHARED:
                 left, right = _crop(inputs, "left_eye"), _crop(inputs, "right_eye").flip(-1)
-                features["left_eye"], features["right_eye"] = trunk(torch.cat([left, right])).chunk(2)
+                both = trunk(torch.cat([left, right])).unflatten(0, (2, left.shape[0]))
+                features["left_eye"], features["right_eye"] = both.unbind(0)
             else:
                 features[name] = trunk(_crop(inputs, name))
         return features

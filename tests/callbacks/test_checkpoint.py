@@ -117,7 +117,8 @@ def test_a_run_goes_on_from_a_checkpoint_without_its_backbone(tmp_path):
     ]  # fmt: skip
     for more in ([], ["trainer.epochs=2", "resume.allow=[trainer.epochs]"]):
         process = start(tmp_path, *words, *more)
-        assert process.wait(timeout=150) == 0, process.communicate()[1]
+        _, err = process.communicate(timeout=150)
+        assert process.returncode == 0, err
     run = Run(tmp_path / "run")
     assert len(run.last.steps()) == 2
     assert {name.split(".")[0] for name in read_weights(run.last.newest() / "model.safetensors")} == {"head"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import yaml
 from gaze.checkpoints import Checkpoints
 from gaze.runs import Run
 from tests.datasets.folders import write_gazefollow_folder
+from tests.processes import Command
 from tests.stubs.entry import TOY, start
 
 LONG = (
@@ -47,15 +47,15 @@ def running(home):
         process.communicate()
 
 
-def wait_for_steps(process: subprocess.Popen, run: Path, steps: int) -> None:
+def wait_for_steps(process: Command, run: Path, steps: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         file = run / "metrics.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []
         if lines and json.loads(lines[-1])["step"] >= steps:
             return
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.2)
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
     raise AssertionError("training did not begin")
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from gaze.checkpoints import Checkpoints
 from tests.datasets.folders import write_gazefollow_folder
-from tests.stubs.entry import TOY, start
+from tests.stubs.entry import TOY, start_replicas
 
 RUN = (
     *TOY,
@@ -27,7 +27,7 @@ RUN = (
 @pytest.mark.slow
 def test_two_replicas_start_stop_at_a_signal_and_go_on(tmp_path):
     write_gazefollow_folder(tmp_path / "data", {"train": 24, "val": 5}, size=(32, 32))
-    first = start(tmp_path, *RUN, "trainer.epochs=3000", replicas=2)
+    first = start_replicas(tmp_path, *RUN, "trainer.epochs=3000")
     journal = tmp_path / "run" / "metrics.jsonl"
     try:
         deadline = time.monotonic() + 150
@@ -45,7 +45,7 @@ def test_two_replicas_start_stop_at_a_signal_and_go_on(tmp_path):
     assert stopped_at >= 8
 
     epochs = stopped_at // 6 + 2
-    rest = start(tmp_path, *RUN, f"trainer.epochs={epochs}", "resume.allow=[trainer.epochs]", replicas=2)
+    rest = start_replicas(tmp_path, *RUN, f"trainer.epochs={epochs}", "resume.allow=[trainer.epochs]")
     output = rest.communicate(timeout=150)[1]
     assert rest.returncode == 0, output
     assert f"continuing {tmp_path / 'run'} at step {stopped_at}" in output

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.processes import Command
+
 SMALL_BACKBONE = (
     "backbone=conv_vit",
     "backbone.stem=[4,4,8]",
@@ -20,14 +22,14 @@ TOY = ("model=gazelle_small", "dataset.root=data", *SMALL_BACKBONE, *SMALL_HEAD,
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 
 
-def start(directory: Path, *arguments: str, replicas: int = 1) -> subprocess.Popen[str]:
-    """A process of its own that trains in `directory`, in a group of its own as a shell would make it.
+def start(directory: Path, *arguments: str) -> Command:
+    """A process of its own that trains in `directory`."""
+    return Command(directory, "gaze.train", *arguments)
 
-    With several replicas it is torchrun's.
-    """
-    torchrun = (
-        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(replicas)) if replicas > 1 else ()
-    )
+
+def start_replicas(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Two processes that torchrun starts, which is the leader of their group."""
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     return subprocess.Popen(
         [sys.executable, *torchrun, "-m", "gaze.train", *arguments],
         cwd=directory,

@@ -1,17 +1,15 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import gaze
+from tests.processes import run_command
 
 TOOL = Path(gaze.__file__).parents[1] / "tools" / "synthesize.py"
 
 
 def run(*arguments, cwd):
-    command = [sys.executable, str(TOOL), "train=3", "val=1", "test=1", "size=48", "workers=0", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return run_command(cwd, TOOL, "train=3", "val=1", "test=1", "size=48", "workers=0", *arguments)
 
 
 @pytest.mark.slow

@@ -1,9 +1,6 @@
 """The command: one table for a run on its own data, and on another data set at the run's own picture size."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -15,6 +12,7 @@ import gaze
 from gaze.datasets.image import read_image
 from tests.datasets.folders import write_gazefollow_folder
 from tests.inference.runs import write_run
+from tests.processes import run_command
 
 TOOL = Path(gaze.__file__).parents[1] / "tools" / "evaluate.py"
 DATASET = {"_target_": "gaze.datasets.gazefollow.GazeFollow", "_partial_": True, "image_size": [32, 48]}
@@ -23,10 +21,7 @@ ROWS = {"tiny", "centre prior", "train-set mean heatmap", "head position only"}
 
 
 def call(folder, *arguments):
-    command = [sys.executable, str(TOOL), *arguments, "hardware=cpu", "hardware.workers=0", f"data_root={folder}"]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    return run_command(folder, TOOL, *arguments, "hardware=cpu", "hardware.workers=0", f"data_root={folder}")
 
 
 @pytest.fixture

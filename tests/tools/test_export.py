@@ -1,24 +1,19 @@
 """The command: a run becomes a file, which the prediction takes in its place."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from PIL import Image
 
 import gaze
 from tests.export.runs import write_run
+from tests.processes import run_command
 
 TOOLS = Path(gaze.__file__).parents[1] / "tools"
 
 
 def call(folder, tool, *arguments):
-    command = [sys.executable, str(TOOLS / tool), *arguments]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    return run_command(folder, TOOLS / tool, *arguments)
 
 
 def gazes(folder, run, *more):

@@ -1,8 +1,5 @@
 """The command itself, from a file to a run that opens."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,15 +9,13 @@ import gaze
 from gaze.backbones.hgnetv2 import HGNetV2
 from gaze.heads.heatmap_decoder import HeatmapDecoder
 from gaze.runs import load_model
+from tests.processes import run_command
 
 TOOL = Path(gaze.__file__).parents[1] / "tools" / "import_checkpoint.py"
 
 
 def call(tmp_path, *arguments):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *arguments],
-        cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=100,
-    )  # fmt: skip
+    return run_command(tmp_path, TOOL, *arguments)
 
 
 @pytest.mark.slow

@@ -1,9 +1,6 @@
 """The command itself: its words, an end-to-end call, and how a mistake ends."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from runpy import run_path
 
@@ -13,6 +10,7 @@ from PIL import Image
 
 import gaze
 from tests.inference.runs import write_run
+from tests.processes import run_command
 
 TOOL = Path(gaze.__file__).parents[1] / "tools" / "predict.py"
 in_hydras_words = run_path(str(TOOL))["in_hydras_words"]
@@ -41,10 +39,7 @@ def test_paths_and_boxes_need_no_second_quotes(arguments, key, value):
 
 
 def call(tmp_path, *arguments):
-    command = [sys.executable, str(TOOL), *arguments, "hardware=cpu"]
-    return subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    return run_command(tmp_path, TOOL, *arguments, "hardware=cpu")
 
 
 def test_a_photograph_from_the_command_line(tmp_path):

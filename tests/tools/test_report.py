@@ -1,7 +1,6 @@
 """The report names the best run, shows what differs, and says what is wrong in one sentence."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import yaml
 from gaze.errors import UserError
 from gaze.journal import Journal
 from gaze.report import find_runs, write_page
+from tests.processes import run_command
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082"
@@ -69,9 +69,7 @@ def test_the_tool_writes_a_page_and_nothing_else(tmp_path):
     tool = Path(__file__).parents[2] / "tools" / "report.py"
 
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, tool, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=100
-        )
+        return run_command(tmp_path, tool, *arguments)
 
     done = call("run=runs")
     assert done.returncode == 0, done.stderr
