@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from urllib.parse import quote
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
     for name, (frames, meant) in people.items():
         dots, compared[name] = compare(frames, meant, cfg.method)
         made = calibrate(dots, cfg.method, about | {"subject": name})
-        made.write(out / "people" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name) or 'unnamed'}.json")
+        made.write(out / "people" / f"{quote(name, safe='') or 'unnamed'}.json")
         for warning in made.warnings:
             print(f"{name}: {warning}")
     print_comparisons(compared)

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pyarrow import Table
 
-EMPHASISED = {"none": "black", "chosen": "tab:red"}
+EMPHASISED = {"none": "black", "chosen": "navy"}
 
 
 def curve_picture(table: Table, file: Path) -> None:
