@@ -98,7 +98,7 @@ class Bottleneck(nn.Module):
             nn.Conv2d(heads * head_width, width, 1, bias=False),
             nn.BatchNorm2d(width),
         )
-        nn.init.zeros_(self.layers[-1].weight)  # a block starts as its shortcut
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]  # a block starts as its shortcut
         self.shortcut: nn.Module = nn.Identity()
         if halve or channels != width:
             self.shortcut = nn.Sequential(
