@@ -96,7 +96,9 @@ class JsonStream:
             read = self._file.read(max(CHUNK, len(waiting)))
         except UnicodeDecodeError as error:
             raise UserError(f"{self.path} is not text in UTF-8 ({error.reason}); expected a JSON file") from error
-        self._text, self._at, self._ended = waiting + read, 0, not read
+        self._ended = not read
+        if read:
+            self._text, self._at = waiting + read, 0
         return not self._ended
 
     def _wrong(self, expected: str) -> UserError:
