@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
@@ -40,14 +41,25 @@ class BatchPlan(Sampler[list[Key]]):
     """The batches of this replica, step after step, from `start` on.
 
     The samples of a step are `accumulate * replicas * batch_size` consecutive ones of the epoch's
-    permutation, so accumulation and replicas divide a step among themselves without changing it.
-    An incomplete last step is left out: the next epoch's permutation will hold its samples.
+    order, so accumulation and replicas divide a step among themselves without changing it.
+    An incomplete last step is left out: the next epoch's order will hold its samples.
     Set `epoch` and `start` (in steps) before iterating.
+
+    Args:
+        order: the samples of an epoch, drawn from a generator of (seed, epoch); None: a permutation.
     """
 
     def __init__(
-        self, samples: int, batch_size: int, accumulate: int = 1, seed: int = 0, rank: int = 0, replicas: int = 1
+        self,
+        samples: int,
+        batch_size: int,
+        accumulate: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        replicas: int = 1,
+        order: Callable[[torch.Generator], Tensor] | None = None,
     ) -> None:
+        self.order = order or (lambda drawn: torch.randperm(samples, generator=drawn))
         self.samples, self.batch_size, self.accumulate = samples, batch_size, accumulate
         self.seed, self.rank, self.replicas = seed, rank, replicas
         self.epoch = self.start = 0
@@ -63,7 +75,7 @@ class BatchPlan(Sampler[list[Key]]):
         return (self.steps - self.start) * self.accumulate
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = torch.randperm(self.samples, generator=generator(self.seed, self.epoch)).tolist()
+        order = self.order(generator(self.seed, self.epoch)).tolist()
         for batch in range(self.start * self.accumulate, self.steps * self.accumulate):
             first = (batch * self.replicas + self.rank) * self.batch_size
             yield [Key(self.epoch, index) for index in order[first : first + self.batch_size]]

@@ -26,21 +26,25 @@ def value_at(number: float | Schedule, progress: Progress) -> float:
 
 
 class Warmup:
-    """Linear from near zero to 1 over the first epochs; multiplies the schedules that inherit it."""
+    """Linear from near zero to 1 over the first epochs or steps; multiplies the schedules that inherit it."""
 
-    def __init__(self, warmup_epochs: float = 0.0) -> None:
-        if warmup_epochs < 0:
-            raise ValueError(f"warmup_epochs is {warmup_epochs}; expected 0 or more")
-        self.warmup_epochs = warmup_epochs
+    def __init__(self, warmup_epochs: float = 0.0, warmup_steps: int = 0) -> None:
+        if warmup_epochs < 0 or warmup_steps < 0 or (warmup_epochs and warmup_steps):
+            raise ValueError(f"warmup_epochs is {warmup_epochs} and warmup_steps {warmup_steps}; expected 0 or more of one")
+        self.warmup_epochs, self.warmup_steps = warmup_epochs, warmup_steps
+
+    def warmup(self, progress: Progress) -> float:
+        """Steps of the warm-up."""
+        return self.warmup_steps or self.warmup_epochs * progress.steps_per_epoch
 
     def factor(self, progress: Progress) -> float:
         """(step + 1) / warm-up steps, at most 1: the first step is small but not nothing."""
-        steps = self.warmup_epochs * progress.steps_per_epoch
+        steps = self.warmup(progress)
         return min(1.0, (progress.step + 1) / steps) if steps > 0 else 1.0
 
     def since(self, progress: Progress) -> float:
         """Fraction of the time after the warm-up that has passed, 0 to 1; the last step is exactly 1."""
-        start = self.warmup_epochs * progress.steps_per_epoch
+        start = self.warmup(progress)
         span = progress.steps - 1 - start
         return min(1.0, max(0.0, (progress.step - start) / span)) if span > 0 else 1.0
 
@@ -69,6 +73,19 @@ class Cosine(Warmup):
     def __call__(self, progress: Progress) -> float:
         wave = 0.5 * (1.0 - math.cos(math.pi * self.since(progress)))
         return self.factor(progress) * (self.start + (self.end - self.start) * wave)
+
+
+class Linear(Warmup):
+    """A straight line from `start` to `end` over the steps after the warm-up."""
+
+    def __init__(
+        self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0, warmup_steps: int = 0
+    ) -> None:
+        super().__init__(warmup_epochs, warmup_steps)
+        self.start, self.end = start, end
+
+    def __call__(self, progress: Progress) -> float:
+        return self.factor(progress) * (self.start + (self.end - self.start) * self.since(progress))
 
 
 class Step(Warmup):

@@ -115,7 +115,9 @@ class Trainer:
         self.monitor, self.mode = monitor, mode
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
         self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device)
-        self.plan = BatchPlan(len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas)
+        self.plan = BatchPlan(
+            len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas, train_set.order
+        )
         if lr_batch_size is not None:
             _scale_rates(optimizer, batch_size * accumulate * hardware.replicas / lr_batch_size)
         self.train_loader = hardware.loader(Views(train_set, seed), batch_sampler=self.plan)

@@ -172,6 +172,7 @@ class ScreenPrediction(Record):
     point: Float[Tensor, "*b 2"]  # cm, as in `ScreenTargets`
     unit_cm: Float[Tensor, "*b 2"] | None = None  # cm per unit of the standardised targets that are regressed
     features: Float[Tensor, "*b f"] | None = None  # of the layer before the last; personal calibration reads them
+    projection: Float[Tensor, "*b p"] | None = None  # of `features` onto those of a teacher; in training only
     log_scale: Float[Tensor, "*b 2"] | None = None  # log of the Laplace distribution's b, in cm
     heatmap: Float[Tensor, "*b h w"] | None = None  # logits over a grid of the plane
     grid_cm: Float[Tensor, "*b 4"] | None = None  # x0, y0, x1, y1: what `heatmap` covers; y0 is the upper edge

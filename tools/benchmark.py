@@ -21,7 +21,12 @@ def main(cfg: DictConfig) -> None:
     hardware = Hardware(device=cfg.device, workers=0, threads=cfg.threads)
     size = (cfg.image_size[0], cfg.image_size[1])
     suite = workloads(
-        lambda: GazeLLE(build(cfg.backbone), build(cfg.head)), size, list(cfg.persons), hardware, cfg.rounds
+        lambda: GazeLLE(build(cfg.backbone), build(cfg.head)),
+        size,
+        list(cfg.persons),
+        hardware,
+        cfg.rounds,
+        cfg.samples,
     )
     run(suite, list(cfg.only), cfg.out, hardware)
 

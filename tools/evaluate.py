@@ -12,6 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
 
+# What the samples of a screen look like to a model: another data set must give them as the run's own did.
+SHAPES = ("streams", "face_size", "eye_size", "landmarks")
+
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="evaluate", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
@@ -20,13 +23,25 @@ def main(cfg: DictConfig) -> None:
     from gaze.breakdown import as_dicts, break_down
     from gaze.comparison import about_scenes, compare, scene_baselines
     from gaze.details import choose_details
+    from gaze.environment import environment
     from gaze.evaluation import on_batches
     from gaze.head_records import head_table, write_table
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
+    from gaze.screens.evaluation import about_screens, predictions, report
+    from gaze.screens.table import read_predictions
     from gaze.tables import figure_table, part_table
 
+    if cfg.predictions is not None:
+        report(
+            read_predictions(cfg.predictions),
+            Path(cfg.out or Path(cfg.predictions).parent),
+            {},
+            cfg.resamples,
+            cfg.seed,
+        )
+        return
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
     groups = {"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric}
@@ -36,6 +51,9 @@ def main(cfg: DictConfig) -> None:
     size = cfg.image_size or OmegaConf.select(config, "dataset.image_size")
     if size is not None and (cfg.image_size or "image_size" in nodes.dataset):
         nodes.dataset.image_size = size
+    for name in SHAPES:
+        if other and name in nodes.dataset and OmegaConf.select(config, f"dataset.{name}") is not None:
+            nodes.dataset[name] = config.dataset[name]
     if cfg.root is not None:
         nodes.dataset.root = cfg.root
     check(nodes)
@@ -44,6 +62,17 @@ def main(cfg: DictConfig) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
     name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
+    if about_screens(test_set):
+        train_labels = open_split(split="train").labels if cfg.baselines else None
+        table = predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
+        about = {
+            "split": cfg.split,
+            "model": name,
+            "commit": environment()["git"].get("commit", ""),
+            "dataset": other or "its own",
+        }
+        report(table, Path(cfg.out or out.with_suffix("")), about, cfg.resamples, cfg.seed)
+        return
     if about_scenes(test_set):
         metrics = chosen(nodes, "more") | metrics
     if other and cfg.metric is None:

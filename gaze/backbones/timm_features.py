@@ -54,14 +54,14 @@ class TimmFeatures(nn.Module):
         super().__init__()
         if not timm.is_model(name):
             raise ValueError(f"timm knows no model {name!r}; similar names: {timm.list_models(name[:6] + '*')[:20]}")
-        options = _options(name, output_stride)
+        options = options_for(name, output_stride)
         network: Any = timm.create_model(name, num_classes=0, **options)
         if not hasattr(network, "prune_intermediate_layers"):
             raise ValueError(
                 f"timm gives no maps of {name} ({type(network).__name__}) in a single pass; choose another network"
             )
         if weights is not None:
-            load_weights(network, name, weights, lambda state: _without_classifier(state, network), **options)
+            load_weights(network, name, weights, lambda state: without_classifier(state, network), **options)
         strides = [level["reduction"] for level in network.feature_info]
         if interaction_indexes is None and stride is not None and stride not in strides:
             raise ValueError(f"{name} has no features of stride {stride}; set backbone.stride to one of {strides}")
@@ -92,14 +92,19 @@ class TimmFeatures(nn.Module):
 
     def blocks(self) -> list[list[nn.Parameter]]:
         """All parameters in timm's own layers, first to last; by submodule where timm tells no layers."""
-        parameters = dict(self.network.named_parameters())
-        if not hasattr(self.network, "group_matcher"):
-            return [group for child in self.network.children() if (group := list(child.parameters()))]
-        layers = group_parameters(self.network, self.network.group_matcher(coarse=False))
-        return [[parameters[name] for name in layers[number]] for number in sorted(layers) if layers[number]]
+        return timm_blocks(self.network)
 
 
-def _options(name: str, output_stride: int | None) -> dict[str, Any]:
+def timm_blocks(network: Any) -> list[list[nn.Parameter]]:
+    """All parameters of a timm network in its own layers, first to last; by submodule where timm tells no layers."""
+    parameters = dict(network.named_parameters())
+    if not hasattr(network, "group_matcher"):
+        return [group for child in network.children() if (group := list(child.parameters()))]
+    layers = group_parameters(network, network.group_matcher(coarse=False))
+    return [[parameters[name] for name in layers[number]] for number in sorted(layers) if layers[number]]
+
+
+def options_for(name: str, output_stride: int | None = None) -> dict[str, Any]:
     """Those of `ANY_SIZE` that this network knows, and the stride to end with."""
     with torch.device("meta"):
         kind = type(timm.create_model(name, num_classes=0))
@@ -115,7 +120,7 @@ def _options(name: str, output_stride: int | None) -> dict[str, Any]:
     return {**options, "output_stride": output_stride}
 
 
-def _without_classifier(state: Mapping[str, Tensor], network: Any) -> dict[str, Tensor]:
+def without_classifier(state: Mapping[str, Tensor], network: Any) -> dict[str, Tensor]:
     names = network.pretrained_cfg.get("classifier") or ()
     names = (names,) if isinstance(names, str) else tuple(names)
     return {name: value for name, value in state.items() if name.rpartition(".")[0] not in names}

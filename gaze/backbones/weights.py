@@ -58,7 +58,7 @@ def _fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> b
 def _download(name: str, options: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of the file that timm names for `name`."""
     try:
-        network = timm.create_model(name, pretrained=True, num_classes=0, **options)
+        network = timm.create_model(name, pretrained=True, **{"num_classes": 0, **options})
     except Exception as error:  # every layer below has its own kinds of failure: timm, hub client, sockets
         raise UserError(
             f"could not download the weights of {name} ({type(error).__name__}): fetch {_source(name)} "

@@ -16,6 +16,7 @@ from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.result import Result
 from gaze.benchmark.scene_speed import SceneSpeed
+from gaze.benchmark.screen_speed import screen_training
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.models.gazelle import GazeLLE
@@ -24,7 +25,12 @@ Suite = Mapping[str, Callable[[], Iterator[Result]]]
 
 
 def workloads(
-    model: Callable[[], GazeLLE], size: tuple[int, int], persons: Sequence[int], hardware: Hardware, rounds: int
+    model: Callable[[], GazeLLE],
+    size: tuple[int, int],
+    persons: Sequence[int],
+    hardware: Hardware,
+    rounds: int,
+    samples: int = 1,
 ) -> Suite:
     """Name -> the results, one after the other. The model is built when the first needs it."""
     scene = cache(lambda: SceneSpeed(model(), size, hardware, rounds))
@@ -35,6 +41,7 @@ def workloads(
         "head": lambda: iter([scene().heatmap_head()]),
         "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
         "loader": lambda: iter([loader(rounds, size)]),
+        "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from gaze.types import Batch
@@ -30,6 +32,13 @@ class Dataset(TorchDataset):
     def sample(self, index: int, generator: torch.Generator | None) -> Batch:
         """Sample `index`, without a batch axis; images uint8 RGB."""
         raise NotImplementedError
+
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+        """The samples of one epoch, as many as there are, in the order in which training takes them.
+
+        A permutation, unless a data set has samples that should come more often; drawn from the generator alone.
+        """
+        return torch.randperm(len(self), generator=generator)
 
     def name(self, index: int) -> str:
         """What a person would call sample `index` in a message: a file, usually."""

@@ -20,21 +20,24 @@ class FaceGrid(nn.Module):
     """
 
     cell: Tensor
+    one: Tensor
 
     def __init__(self, cells: int = 25) -> None:
         super().__init__()
         self.cells = cells
         self.register_buffer("cell", torch.arange(cells).float(), persistent=False)
+        self.register_buffer("one", torch.ones(1), persistent=False)
 
     def forward(self, geometry: Float[Tensor, "b g"]) -> Float[Tensor, "b y x"]:
         """The grids of the first box of each row, (x, y, w, h) as fractions of the upright frame."""
-        x, y, w, h = geometry[:, :4].float().unbind(-1)
+        x, y, w, h = geometry[:, :4].unbind(-1)
         return self._inside(y, h)[:, :, None] * self._inside(x, w)[:, None, :]
 
     def _inside(self, start: Float[Tensor, "b"], length: Float[Tensor, "b"]) -> Float[Tensor, "b k"]:
         first, count = _round(start * self.cells), _round(length * self.cells)
         low, high = (edge.clamp(0, self.cells - 1)[:, None] for edge in (first, first + count - 1))
-        return ((self.cell >= low) & (self.cell <= high)).float()  # with NaN neither holds
+        # With NaN neither holds. A cast in place of the product would bake a device into an exported graph.
+        return ((self.cell >= low) & (self.cell <= high)) * self.one
 
 
 def _round(value: Float[Tensor, "b"]) -> Float[Tensor, "b"]:

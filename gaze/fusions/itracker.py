@@ -45,7 +45,9 @@ class ITracker(nn.Module):
         self.streams = check_streams(channels)
         widths = [channels[stream] * (cells or 1) for stream in self.streams]
         if mixing is not None and len(set(widths)) > 1:
-            raise ValueError(f"the trunks give {dict(channels)} channels; expected the same of all to mix their vectors")
+            raise ValueError(
+                f"the trunks give {dict(channels)} channels; expected the same of all to mix their vectors"
+            )
         self.cells = cells
         self.mixing = None if mixing is None else mixing(width=widths[0])
         self.eyes = perceptron(widths[0] + widths[1], eyes, nn.ReLU)

@@ -34,6 +34,9 @@ class PointGeometricHead(nn.Module):
         least_slope: sine of the flattest angle at which gaze meets the plane.
     """
 
+    place: Tensor
+    ahead: Tensor
+
     def __init__(
         self,
         channels: int,
@@ -56,15 +59,18 @@ class PointGeometricHead(nn.Module):
         for linear in (self.origin, self.pitch_yaw):
             nn.init.normal_(linear.weight, std=0.1 / math.sqrt(width))
             nn.init.zeros_(linear.bias)
-        # softplus of this is the distance, in steps beyond the nearest
-        self.offset = math.log(math.expm1((distance_cm - NEAREST_CM) / STEP_CM))
+        # softplus of the last of these is the distance, in steps beyond the nearest. They are float32 and lift what
+        # autocast computed in fewer digits; a cast would bake a device into an exported graph.
+        depth = math.log(math.expm1((distance_cm - NEAREST_CM) / STEP_CM))
+        self.register_buffer("place", torch.tensor([0.0, 0.0, depth]), persistent=False)
+        self.register_buffer("ahead", torch.zeros(2), persistent=False)
         self.standard = Standard()
 
     def forward(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> ScreenPrediction:
         found = self.hidden(features)
-        steps = self.origin(found).float()  # geometry in full precision
-        depth = NEAREST_CM + STEP_CM * F.softplus(steps[:, 2:] + self.offset)
+        steps = self.origin(found) + self.place
+        depth = NEAREST_CM + STEP_CM * F.softplus(steps[:, 2:])
         origin = torch.cat([STEP_CM * steps[:, :2], depth], 1)
-        gaze = pitch_yaw_to_vector(self.pitch_yaw(found).float())
+        gaze = pitch_yaw_to_vector(self.pitch_yaw(found) + self.ahead)
         point = gaze_to_plane(origin, gaze, self.least_slope)
         return ScreenPrediction(point, self.standard.units(point), found, origin=origin, gaze=gaze)

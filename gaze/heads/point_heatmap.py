@@ -64,7 +64,7 @@ class PointHeatmapHead(nn.Module):
     def forward(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> ScreenPrediction:
         found = self.hidden(features)
         heatmap = rearrange(self.cells(found), "b (h w) -> b h w", h=self.rows)
-        share = heatmap.float().flatten(1).softmax(1).unflatten(1, (self.rows, -1))
+        share = heatmap.flatten(1).softmax(1).unflatten(1, (self.rows, -1))
         grid = self.grid_cm()
         x = grid[0] + (grid[2] - grid[0]) * (share.sum(1) * self.across).sum(1)
         y = grid[1] + (grid[3] - grid[1]) * (share.sum(2) * self.down).sum(1)

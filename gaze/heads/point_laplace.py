@@ -49,4 +49,4 @@ class PointLaplaceHead(nn.Module):
         found = self.hidden(features)
         point = self.standard(self.point(found))
         log_scale = self.middle + self.reach * (self.scale(found) / self.reach).tanh()
-        return ScreenPrediction(point, self.standard.units(point), found, log_scale)
+        return ScreenPrediction(point, self.standard.units(point), found, log_scale=log_scale)

@@ -35,6 +35,6 @@ class EyeCrops(nn.Module):
         across, down = geometry[:, 2:3] / width, geometry[:, 3:4] / height  # of the frame, for a pixel of the face
         x, y = (eye[:, :1] - geometry[:, :1]) / across, (eye[:, 1:2] - geometry[:, 1:2]) / down
         boxes = torch.cat([x, y, x + eye[:, 2:3] / across, y + eye[:, 3:4] / down], 1)
-        boxes = torch.where(boxes.isfinite(), boxes, 0.0)
+        boxes = boxes.masked_fill(~boxes.isfinite(), 0.0)
         row = torch.ones_like(boxes[:, :1]).cumsum(0) - 1  # a range would bake this device into an exported graph
-        return roi_align(face, torch.cat([row, boxes], 1).to(face.dtype), self.size, 1.0, self.samples, aligned=True)
+        return roi_align(face, torch.cat([row, boxes], 1), self.size, 1.0, self.samples, aligned=True)

@@ -44,7 +44,7 @@ class ScreenModel(nn.Module):
                 "or left_eye and right_eye"
             )
         self.eye_crops = eye_crops
-        self.trunks = nn.ModuleDict(trunks)
+        self.trunks = Trunks(trunks)
         channels: dict[str, int] = {}
         for name, trunk in trunks.items():
             for stream in ("left_eye", "right_eye") if name == SHARED else (name,):
@@ -82,3 +82,11 @@ def _crop(inputs: ScreenInputs, stream: str) -> Float[Tensor, "b 3 H W"]:
     if crop is None:
         raise ValueError(f"the model looks at {stream}, which the samples do not hold; add it to dataset.streams")
     return crop
+
+
+class Trunks(nn.ModuleDict):
+    """Backbones by stream. Progressive unfreezing thaws them together, or one of them, `trunks.face`, block by block."""
+
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """A single block of all parameters."""
+        return [list(self.parameters())]

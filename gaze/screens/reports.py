@@ -41,8 +41,8 @@ def part_table(table: pa.Table, part: str) -> pa.Table:
 
 def write_reports(
     table: pa.Table, folder: Path, about: Mapping[str, str], resamples: int = 1000, seed: int = 0
-) -> list[Path]:
-    """Write summary.csv and a file for each kind of part; return their paths.
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Interval]]]:
+    """Write summary.csv and a file for each kind of part; return the figures and intervals of `summary`.
 
     Args:
         about: repeated in every row of the summary, such as split, model and commit.
@@ -64,9 +64,7 @@ def write_reports(
                     **about,
                 }
             )
-    written = [folder / "summary.csv"]
-    write_csv(pa.Table.from_pylist(rows), written[0])
+    write_csv(pa.Table.from_pylist(rows), folder / "summary.csv")
     for part in PARTS:
-        written.append(folder / f"per_{part}.csv")
-        write_csv(part_table(table, part), written[-1])
-    return written
+        write_csv(part_table(table, part), folder / f"per_{part}.csv")
+    return found, ends

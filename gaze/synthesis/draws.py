@@ -47,6 +47,11 @@ class Draws:
         unit = bits.to(torch.float64) * 2.0**-53
         return (low + (high - low) * unit).reshape(len(self._keys), *shape)
 
+    def normal(self, *shape: int) -> Float64[Tensor, "b ..."]:
+        """Numbers of the standard normal distribution, by Box and Muller's transform."""
+        radius = (-2 * torch.log1p(-self.uniform(0, 1, *shape))).sqrt()
+        return radius * self.uniform(0, 2 * math.pi, *shape).cos()
+
     def integers(self, low: int, high: int, *shape: int) -> Int64[Tensor, "b ..."]:
         """Whole numbers from low to high, both included."""
         return self.uniform(low, high + 1, *shape).floor().to(torch.int64)

@@ -21,3 +21,7 @@ CLOTHS = _colors("3e6fa8", "b8504f", "5c8f5a", "d19a3e", "7c6aa8", "4a8e92", "c7
 TROUSERS = _colors("36455c", "5b5048", "3f4a3f", "6d6d74", "2f3238", "7a6a55")
 IRISES = _colors("3f2a1a", "5a3a1e", "2f4d66", "35523a", "4a4a52")
 PICTURES = _colors("6d8ea0", "b5836a", "7f9a78", "a58aa8", "c2ad72", "5f6b7c")
+EYES = _colors(
+    "5c3a21", "3d2817", "4f7391", "5f7a4f", "7d7a6c"
+)  # irises close up: brown, dark brown, blue, green, grey
+RIMS = _colors("1c1a1a", "2b2320", "4a3220", "5a5d63", "33415c")

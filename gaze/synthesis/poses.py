@@ -7,7 +7,7 @@ which is how the project writes "looking into the camera".
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 
@@ -31,7 +31,7 @@ def upright(yaw: Float64[Tensor, "*n"]) -> Float64[Tensor, "*n 3 3"]:
     return rotation(torch.zeros_like(yaw), yaw, torch.zeros_like(yaw))
 
 
-def unit(vectors: Float64[Tensor, "*n 3"]) -> Float64[Tensor, "*n 3"]:
+def unit(vectors: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """The vectors at length 1."""
     return vectors / vectors.norm(dim=-1, keepdim=True)
 

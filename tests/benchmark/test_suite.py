@@ -10,6 +10,7 @@ from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark.clock import Timing, interleaved
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.result import Result
+from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
 from gaze.errors import UserError
 from gaze.hardware import Hardware
@@ -39,6 +40,15 @@ def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
 @pytest.mark.parametrize("measure", [gazefollow_auc, vat_auc])
 def test_both_ways_to_an_auc_give_the_same(measure):
     assert all(row["same"] for row in measure(rounds=1, heads=2).rows())
+
+
+def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_configs():
+    (row,) = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
+    assert row["same"]
+    assert row["ratio"] > 0
+    with torch.device("meta"):
+        sizes = [sum(p.numel() for p in model.parameters()) for model in (shared(), first_version())]
+    assert sizes == [50_586_690, 88_155_074]
 
 
 def test_an_unknown_workload_is_a_sentence(suite, tmp_path):

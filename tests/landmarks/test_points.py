@@ -52,3 +52,11 @@ def test_a_mirrored_face_has_its_left_eye_at_the_image_left_under_the_name_of_th
 def test_a_set_that_lacks_a_partner_is_refused():
     with pytest.raises(ValueError, match="lacks the partner 263 of 33; add it"):
         mirror_order([1, 33])
+
+
+def test_partners_mirror_the_mesh_of_mediapipe():
+    vision = pytest.importorskip("mediapipe.tasks.python.vision")
+    graph = vision.FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
+    edges = {frozenset((edge.start, edge.end)) for edge in graph}
+    assert len(edges) == 1322
+    assert sum(frozenset(PARTNERS[i] for i in edge) not in edges for edge in edges) == 6

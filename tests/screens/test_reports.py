@@ -62,8 +62,9 @@ def test_every_figure_comes_back_from_the_file_alone(tmp_path):
 
 def test_the_reports(tmp_path):
     made, expected = table()
-    files = write_reports(made, tmp_path, {"split": "test"}, resamples=20)
-    assert {file.name for file in files} == {
+    figure, _ = write_reports(made, tmp_path, {"split": "test"}, resamples=20)
+    assert figure["pred"] == pytest.approx(figures(expected))
+    assert {file.name for file in tmp_path.iterdir()} == {
         *("summary.csv", "per_subject.csv", "per_device.csv", "per_kind.csv", "per_orientation.csv")
     }
     whole = {(row["points"], row["metric"]): row for row in pyarrow.csv.read_csv(tmp_path / "summary.csv").to_pylist()}

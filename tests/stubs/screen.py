@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from gaze.datasets.dataset import Dataset
 from gaze.types import Batch, ScreenInputs, ScreenPrediction, ScreenTargets
@@ -71,3 +72,15 @@ class ScreenRegressor(nn.Module):
 def trunk(width: int) -> nn.Module:
     """Crops of any size to `width` features."""
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Trunk(nn.Module):
+    """A trunk with as many channels and cells as another, for models at toy size."""
+
+    def __init__(self, channels: int, cells: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = channels
+        self.layers = nn.Sequential(nn.Conv2d(3, channels, 3), nn.GELU(), nn.AdaptiveAvgPool2d(tuple(cells)))
+
+    def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
+        return self.layers(image)

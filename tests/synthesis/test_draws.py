@@ -39,3 +39,12 @@ def test_order_is_a_permutation():
     order = Draws(0, "x", range(50)).order(6)
     assert torch.equal(order.sort(1).values, torch.arange(6).expand(50, 6))
     assert len({tuple(row) for row in order.tolist()}) > 30
+
+
+def test_normal_numbers_have_the_moments_of_their_distribution():
+    numbers = Draws(0, "train", range(20_000)).normal(2)
+    assert numbers.mean().item() == pytest.approx(0, abs=0.02)
+    assert numbers.var().item() == pytest.approx(1, abs=0.03)
+    assert numbers.pow(4).mean().item() == pytest.approx(3, abs=0.15)
+    assert abs(torch.corrcoef(numbers.T)[0, 1]) < 0.03
+    assert torch.equal(numbers[5:6], Draws(0, "train", [5]).normal(2))

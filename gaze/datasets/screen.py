@@ -1,0 +1,179 @@
+"""Screen recordings from a table, as tools/prepare_pog.py writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from gaze.datasets.faults import Fault
+from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
+from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
+from gaze.datasets.screen_mixing import CutMix
+from gaze.datasets.screen_presence import absent
+from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
+from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_view import STREAMS, Augmentation
+from gaze.recordings.order import shuffled
+from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
+from gaze.recordings.schema import header
+
+_CUTS = ("stored", "frame")
+_CHECKS = ("labels", "pictures", "decode")
+
+
+class ScreenDataset(ScreenFrames):
+    """The valid frames of a table; a sample is one frame.
+
+    Labels are in memory, pictures stay in the file: training goes through it in an order in which a few row groups
+    at a time are decoded (gaze/recordings/order.py), and each worker keeps as many.
+
+    Box jitter and rolls are exact from whole frames. From stored crops they are, too, as long as crops were stored
+    with a margin that holds the moved box; beyond, a crop's border is repeated. Crops are what most tables have, and
+    three of them decode faster than a frame, hence the default.
+
+    Args:
+        path: the Parquet file, or a folder of them.
+        split: train, val, test or calib, as the table says, or as `hold_out` makes them. Without val in the table
+            people of train are held out for it.
+        cut: "stored" takes crops as they are in the table, "frame" cuts them from the whole frame.
+        where: columns and the value, or the values, that they must have, as {device_kind: phone, orientation: [1, 2]}.
+        hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name.
+        val_fraction: share of the people that are held out of train where there is no val.
+        check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
+            gigabytes a minute where a table also has frames without. "decode": also every pixel.
+        max_pixels: a picture of more pixels than this is at fault.
+
+    All other arguments are those of `ScreenFrames`.
+
+    Raises:
+        DatasetError: the table, or what it holds, is not what training should begin with.
+        UserError: there is no table, or one of another version.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        split: str,
+        streams: Sequence[str] = (*STREAMS, "geometry"),
+        face_size: int | Sequence[int] = 224,
+        eye_size: int | Sequence[int] = 128,
+        cut: str = "stored",
+        landmarks: Sequence[int] | None = None,
+        augmentations: Sequence[Augmentation | CutMix] = (),
+        where: Mapping[str, Any] | None = None,
+        hold_out: HoldOut = None,
+        val_fraction: float = 0.1,
+        balance: float = 0.0,
+        check: str = "pictures",
+        on_corrupt: str = "raise",
+        skip_limit: float = 0.1,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        for name, value, allowed in (("cut", cut, _CUTS), ("check", check, _CHECKS)):
+            if value not in allowed:
+                raise ValueError(f"dataset.{name} is {value!r}; expected one of {', '.join(allowed)}")
+        check_streams(streams)
+        self.max_pixels, self._path = max_pixels, path
+        self._pictures = [stream for stream in STREAMS if stream in streams]
+        self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
+        table, people = _rows(path, split, where, hold_out, val_fraction)
+        self._reader = RowReader(path, self._columns(streams))
+        table, faults = _checked(table, self._pictures if cut == "frame" else [])
+        for wanted, look in (("pictures", self._present), ("decode", self._decodable)):
+            if _CHECKS.index(check) >= _CHECKS.index(wanted):
+                table, more = look(table)
+                faults += more
+        self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
+        labels, facts = pack(table)
+        super().__init__(
+            title=f"the {split} split of {path}",
+            labels=labels,
+            facts=facts,
+            read=self._raw,
+            faults=faults,
+            streams=streams,
+            face_size=face_size,
+            eye_size=eye_size,
+            landmarks=landmarks,
+            augmentations=augmentations,
+            people=people,
+            balance=balance,
+            margin=_margin(path),
+            on_corrupt=on_corrupt,
+            skip_limit=skip_limit,
+        )
+
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+        """The frames of an epoch, those of the same few row groups together."""
+        chosen = super().order(generator) if self._chance is not None else torch.arange(len(self))
+        return chosen[shuffled(self._rows[chosen], torch.from_numpy(self._reader.bounds), generator)]
+
+    def _columns(self, streams: Sequence[str]) -> list[str]:
+        stored = [f"{picture}_{kind}" for picture in self._stored for kind in ("path", "bytes")]
+        return ["sample_id", *stored, *(name for name in ("landmarks", "imu") if name in streams)]
+
+    def _raw(self, index: int) -> Raw:
+        return self._of(int(self._rows[index]))
+
+    def _of(self, number: int) -> Raw:
+        row = self._reader.row(number)
+        pictures = {picture: self._picture(row, picture) for picture in self._stored}
+        landmarks = row["landmarks"].reshape(-1, 3) if "landmarks" in row else None
+        return Raw(pictures, landmarks, row.get("imu"))
+
+    def _picture(self, row: Mapping[str, Any], picture: str) -> UInt8[Tensor, "3 H W"]:
+        path, data = row[f"{picture}_path"], row[f"{picture}_bytes"]
+        if path is not None:
+            return read_image(path, self.max_pixels)
+        if data is None:
+            other = "cut=stored" if picture == "frame" else "cut=frame"
+            raise ImageError(
+                row["sample_id"], f"has no {picture}; prepare the table with it, leave it out or try {other}"
+            )
+        return decode_image(f"{picture} of {row['sample_id']}", data, self.max_pixels)
+
+    def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
+        return _without(table, absent(self._path, table[ROW].to_numpy(), self._stored))
+
+    def _decodable(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
+        found: dict[int, str] = {}
+        for place, number in enumerate(table[ROW].to_pylist()):
+            try:
+                self._of(number)
+            except ImageError as error:
+                found[place] = str(error)
+        return _without(table, found)
+
+
+_checked = check  # the argument of this name hides it
+
+
+def _rows(
+    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float
+) -> tuple[pa.Table, list[str]]:
+    """The rows of the split and the people of training, from labels alone."""
+    columns = list(dict.fromkeys([*COLUMNS, *HELD]))
+    table = read_columns(path, columns, conditions({"valid": True, **(where or {})}))  # type: ignore[arg-type]
+    mask, people = frames_of(str(path), table, split, hold_out, val_fraction)
+    return table.filter(pa.array(mask)), people
+
+
+def _without(table: pa.Table, found: Mapping[int, str]) -> tuple[pa.Table, list[Fault]]:
+    """The rows but for those in which something was found, and a fault for each of these."""
+    do = "restore it, or prepare the table again"
+    faults = [Fault(table["sample_id"][i].as_py(), what, "readable pictures", do) for i, what in sorted(found.items())]
+    keep = np.ones(len(table), dtype=bool)
+    keep[list(found)] = False
+    return table.filter(pa.array(keep)), faults
+
+
+def _margin(path: str | Path) -> float:
+    """By how much crops reach beyond their boxes; the files of a table agree."""
+    return float(header(table_files(path)[0]).crop.get("margin", 0.0))

@@ -1,0 +1,311 @@
+"""Frames of people in front of screens, whatever they are stored in: views of them, augmented, and then samples."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from gaze.datasets.dataset import Dataset
+from gaze.datasets.faults import DatasetError, Fault, report
+from gaze.datasets.image import ImageError
+from gaze.datasets.screen_labels import ScreenLabels
+from gaze.datasets.screen_mixing import CutMix
+from gaze.datasets.screen_table import ScreenFacts
+from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.landmarks.mirror import mirror_order
+from gaze.landmarks.points import COUNT, DEFAULT
+from gaze.types import Batch, ScreenInputs, ScreenTargets
+
+log = logging.getLogger(__name__)
+
+INPUTS = (*STREAMS, "geometry", "landmarks", "imu", "orientation", "person")
+_POLICIES = ("raise", "skip")
+_SUBSTITUTES = 8  # unreadable frames in a row before training stops anyway
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What is stored of a frame and too large to be kept in memory."""
+
+    pictures: Mapping[str, UInt8[Tensor, "3 H W"]]  # by stream; or the whole frame, under "frame"
+    landmarks: Float[np.ndarray, "478 3"] | None = None
+    imu: Float[np.ndarray, "9"] | None = None
+
+
+class ScreenFrames(Dataset):
+    """One sample is one frame of one user.
+
+    A data set is this and a function that reads what is stored of a frame. Samples depend on nothing but (seed,
+    epoch, index): a second frame that is mixed in comes from the same generator.
+
+    Args:
+        title: what this is, for messages.
+        labels, facts: of all frames.
+        read: gives what is stored of a frame; raises ImageError.
+        faults: what was left out of `labels`, and why.
+        streams: what the inputs hold: face, left_eye, right_eye, geometry, landmarks, imu, orientation, person.
+        face_size, eye_size: sides of the samples' crops in px, or (height, width).
+        landmarks: indices of MediaPipe's 478 that the stream of landmarks has; None: the usual 71.
+        augmentations: applied in order; training only. What moves boxes or rolls comes first, so that pixels are
+            cut once; `CutMix` before what mirrors or turns.
+        people: names that the stream `person` numbers, those of training.
+        balance: exponent a of sampling by n ** -a for a person of n frames, with replacement: 1 has all people come
+            equally often, 0 all frames. The frames' own weights multiply it.
+        margin: by how much stored crops reach beyond their boxes on each side, as a fraction of the box.
+        on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a frame that
+            turns out to be unreadable in training by the next readable one, which `faults` then lists, too.
+        skip_limit: the most faults, as a share of the frames, that "skip" accepts.
+
+    Attributes:
+        labels: `ScreenLabels`, the labels in flat arrays.
+
+    Raises:
+        DatasetError: what was found is not what training should begin with.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        labels: ScreenLabels,
+        facts: ScreenFacts,
+        read: Callable[[int], Raw],
+        faults: Sequence[Fault],
+        streams: Sequence[str],
+        face_size: int | Sequence[int],
+        eye_size: int | Sequence[int],
+        landmarks: Sequence[int] | None,
+        augmentations: Sequence[Augmentation | CutMix],
+        people: Sequence[str],
+        balance: float,
+        margin: float,
+        on_corrupt: str,
+        skip_limit: float,
+    ) -> None:
+        if on_corrupt not in _POLICIES:
+            raise ValueError(f"dataset.on_corrupt is {on_corrupt!r}; expected one of {', '.join(_POLICIES)}")
+        check_streams(streams)
+        sizes = {"face": _size("face_size", face_size)} | dict.fromkeys(STREAMS[1:], _size("eye_size", eye_size))
+        self.title, self.labels, self.facts, self._read = title, labels, facts, read
+        self.streams, self.sizes, self.margin = tuple(streams), sizes, margin
+        self.augmentations, self.on_corrupt = list(augmentations), on_corrupt
+        self._points = _points(landmarks) if "landmarks" in streams else None
+        self._mirror = None if self._points is None else torch.tensor(mirror_order(self._points))
+        number = {name: i for i, name in enumerate(people)}
+        self._person = torch.tensor([number.get(name, -1) for name in labels.subjects])
+        self._dropped = list(faults)
+        self._judge(skip_limit)
+        self._chance = self._chances(balance)
+        self._replaced = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # written by loader workers
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What was dropped at construction, and the frames that were replaced since, in any loader worker."""
+        found, do = "can't be read, and another frame takes its place", "restore it, or prepare the table again"
+        late = self._replaced.nonzero()[:, 0].tolist()
+        return [*self._dropped, *(Fault(self.name(i), found, "readable pictures", do) for i in late)]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """The frame's sample_id."""
+        return self.labels.sample_id[index]
+
+    def group(self, index: int) -> str:
+        """Whose frame it is."""
+        return self.labels.subjects[int(self.labels.subject[index])]
+
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+        """The frames of an epoch: each once, or drawn with replacement where people or frames have weights."""
+        if self._chance is None:
+            return super().order(generator)
+        draws = torch.rand(len(self), dtype=torch.float64, generator=generator) * self._chance[-1]
+        return torch.searchsorted(self._chance, draws, right=True).clamp(max=len(self) - 1)
+
+    def sample(self, index: int, generator: torch.Generator | None) -> Batch[ScreenInputs, ScreenTargets]:
+        """Frame `index`; see `Dataset.sample`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        substitute = generator is not None and self.on_corrupt == "skip"
+        view, index = self._readable(index, substitute)
+        if generator is not None:
+            view = self._augmented(view, index, generator, len(self.augmentations), substitute)
+        return self._batch(cut(view), index)
+
+    def view(self, index: int) -> ScreenView:
+        """Frame `index` as it is stored.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        raw, facts = self._read(index), self.facts
+        width, height = facts.frame_size[index].tolist()
+        known = (self.labels.geometry[index].view(3, 4) * torch.tensor([width, height] * 2)).tolist()
+        boxes = {stream: tuple(box) for stream, box in zip(STREAMS, known, strict=True) if all(map(math.isfinite, box))}
+        placed, pictures = frozenset(boxes), {}
+        for stream in (stream for stream in STREAMS if stream in self.streams):
+            image = raw.pictures[stream] if stream in raw.pictures else raw.pictures["frame"]
+            if stream not in raw.pictures:
+                pictures[stream] = Picture(image, (0.0, 0.0, width, height))
+                continue
+            if stream not in boxes:
+                boxes[stream] = _inner((0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])), self.margin)
+                pictures[stream] = Picture(image, (0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])))
+            else:
+                pictures[stream] = Picture(image, _outer(boxes[stream], self.margin))
+        imu = None if raw.imu is None or np.isnan(raw.imu).any() else torch.from_numpy(raw.imu.astype(np.float32))
+        return ScreenView(
+            pictures=pictures,
+            boxes=boxes,
+            placed=placed,
+            frame_size=(width, height),
+            sizes=self.sizes,
+            targets=self._targets(index),
+            landmarks=self._landmarks(raw),
+            mirror=self._mirror,
+            imu=(torch.zeros(9) if imu is None else imu) if "imu" in self.streams else None,
+            imu_valid=float(imu is not None),
+            orientation=int(self.labels.orientation[index]),
+        )
+
+    def _augmented(
+        self, view: ScreenView, index: int, generator: torch.Generator, steps: int, substitute: bool
+    ) -> ScreenView:
+        """The view after the first augmentations of the list, and of whatever is mixed in."""
+        for step, augment in enumerate(self.augmentations[:steps]):
+            if isinstance(augment, CutMix):
+
+                def other(number: int, until: int = step) -> ScreenView:
+                    theirs, number = self._readable(number, substitute)
+                    return self._augmented(theirs, number, generator, until, substitute)
+
+                view = augment.mixed(view, index, self.labels, other, generator)
+            else:
+                view = augment(view, generator)
+        return view
+
+    def _readable(self, index: int, substitute: bool) -> tuple[ScreenView, int]:
+        """Frame `index`, or the next one that can be read; and which one it is."""
+        for attempt in range(_SUBSTITUTES):
+            try:
+                return self.view(index), index
+            except ImageError as error:
+                if not substitute or attempt == _SUBSTITUTES - 1:
+                    raise
+                log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
+                self._replaced[index] = True
+                index = (index + 1) % len(self)
+        raise AssertionError("the loop returns or raises")
+
+    def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
+        wanted = self.streams
+        person = int(self._person[int(self.labels.subject[index])])
+        inputs = ScreenInputs(
+            **{stream: picture.image.contiguous() for stream, picture in view.pictures.items()},
+            geometry=geometry(view) if "geometry" in wanted else None,
+            landmarks=view.landmarks,
+            imu=view.imu,
+            imu_valid=torch.tensor(view.imu_valid) if "imu" in wanted else None,
+            orientation=torch.tensor(view.orientation) if "orientation" in wanted else None,
+            person=torch.tensor(person) if "person" in wanted else None,
+        )
+        return Batch(inputs, view.targets, torch.tensor(index))
+
+    def _targets(self, index: int) -> ScreenTargets:
+        labels, facts = self.labels, self.facts
+        # Copies: a slice would take the labels of all frames along when a worker sends it.
+        return ScreenTargets(
+            **{name: getattr(labels, name)[index].clone() for name in _OF_LABELS},
+            origin=facts.origin[index].clone(),
+            distance_cm=facts.distance_cm[index].clone(),
+            gaze=facts.gaze[index].clone(),
+        )
+
+    def _landmarks(self, raw: Raw) -> Float[Tensor, "l 2"] | None:
+        if self._points is None:
+            return None
+        if raw.landmarks is None:
+            return torch.full((len(self._points), 2), math.nan)
+        return torch.from_numpy(raw.landmarks[self._points, :2].astype(np.float32))
+
+    def _chances(self, balance: float) -> Float[Tensor, "n"] | None:
+        """Running sum of the frames' chances; None if all are alike."""
+        if not balance >= 0.0:
+            raise ValueError(f"dataset.balance is {balance}; expected an exponent from 0 (frames) to 1 (people)")
+        weight = self.labels.weight.double()
+        if balance == 0 and (weight == weight[0]).all():
+            return None
+        subject, people = self.labels.subject, len(self.labels.subjects)
+        counts = torch.bincount(subject, minlength=people).double()
+        chance = weight * counts[subject].pow(-balance)
+        share = torch.zeros(people, dtype=torch.float64).index_add_(0, subject, chance)
+        effective = share.sum().square() / share.square().sum()
+        log.info(
+            "%s: %d people, sampled as if they were %.1f of equal share (balance=%g)",
+            self.title,
+            people,
+            effective,
+            balance,
+        )
+        return chance.cumsum(0)
+
+    def _judge(self, skip_limit: float) -> None:
+        if self._dropped and self.on_corrupt == "raise":
+            raise DatasetError(
+                report(self.title, self._dropped) + "\nCorrect them, or drop what is at fault: on_corrupt=skip"
+            )
+        answers = len(self.labels) + len(self._dropped)
+        if len(self._dropped) > skip_limit * answers:
+            limit = f"more than skip_limit={skip_limit:g} of its {answers} frames; correct them or raise the limit"
+            raise DatasetError(f"{report(self.title, self._dropped)}\nThat is {limit}")
+        if not len(self.labels):
+            raise DatasetError(f"{self.title} holds no frame that can be used; expected at least one")
+        if self._dropped:
+            log.warning("%s; skipped", report(self.title, self._dropped))
+
+
+_OF_LABELS = ("point", "screen_cm", "screen_px", "centre", "orientation", "kind", "device", "subject", "fixation")
+
+
+def check_streams(streams: Sequence[str]) -> None:
+    """Refuse inputs that do not exist."""
+    unknown = [name for name in streams if name not in INPUTS]
+    if unknown or not streams:
+        said = ", ".join(map(repr, unknown)) or "nothing"
+        raise ValueError(f"dataset.streams has {said}; expected some of {', '.join(INPUTS)}")
+
+
+def _outer(box: tuple[float, ...], margin: float) -> tuple[float, float, float, float]:
+    x, y, w, h = box
+    return x - margin * w, y - margin * h, w * (1 + 2 * margin), h * (1 + 2 * margin)
+
+
+def _inner(box: tuple[float, float, float, float], margin: float) -> tuple[float, float, float, float]:
+    """The box of which this one is the `_outer`."""
+    x, y, w, h = box
+    w, h = w / (1 + 2 * margin), h / (1 + 2 * margin)
+    return x + margin * w, y + margin * h, w, h
+
+
+def _size(name: str, size: int | Sequence[int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"dataset.{name} is {size}; expected a side in pixels, or (height, width)")
+    return sides[0], sides[1]
+
+
+def _points(landmarks: Sequence[int] | None) -> list[int]:
+    points = list(DEFAULT if landmarks is None else landmarks)
+    if not points or not all(0 <= point < COUNT for point in points) or len(set(points)) < len(points):
+        raise ValueError(f"dataset.landmarks is {points[:8]}...; expected different indices from 0 to {COUNT - 1}")
+    return points

@@ -1,0 +1,109 @@
+"""Which frames a split of recordings has: by person, as the table says or with somebody or some device held out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
+
+from gaze.datasets.faults import DatasetError
+from gaze.datasets.screen_table import shared_subjects
+from gaze.datasets.splits import SPLITS, hold_out
+
+log = logging.getLogger(__name__)
+
+HELD = ("subject", "device", "device_kind", "dataset")  # columns that a protocol may leave one value of out
+HoldOut = str | Mapping[str, str | None] | None
+
+
+def frames_of(
+    root: str, table: pa.Table, split: str, held: HoldOut, val_fraction: float
+) -> tuple[Bool[np.ndarray, "n"], list[str]]:
+    """Which rows are in the split, and the names of all who are in training.
+
+    What is held out is the test split; nobody in it is in another, not even with other devices. Validation is then
+    drawn from the people who are left, as it is where a table has no validation split, by a hash of their names.
+    With nothing held out, the column `split` decides.
+
+    Args:
+        root: where the table is from, for messages.
+        table: with the columns subject, split, and those of `held`.
+        split: train, val, test, or calib where the table says so.
+        held: a column and its value that is left out; a mere name is a subject's. None: nobody.
+        val_fraction: share of the people that are drawn for validation.
+
+    Raises:
+        DatasetError: a person is in two splits, or there is no such split or value.
+    """
+    subject = np.array(table["subject"].cast(pa.string()).to_pylist(), dtype=object)
+    part = np.array(table["split"].cast(pa.string()).to_pylist(), dtype=object)
+    chosen = _chosen(held)
+    if chosen is not None:
+        part = _left_out(root, table, subject, chosen)
+    else:
+        _check_disjoint(root, table)
+        if split not in (*SPLITS, "calib"):
+            raise DatasetError(f"split {split!r} of {root}: expected {', '.join(SPLITS)} or calib")
+    if split in ("train", "val") and "val" not in part:
+        training = subject[part == "train"].tolist()
+        drawn = hold_out(training, val_fraction)
+        if split == "val" and not drawn:
+            raise DatasetError(
+                f"{root} has no val split, and none of its {len(set(training))} subject(s) of train can be held out with "
+                f"val_fraction={val_fraction:g}; expected a fraction such as 0.1 and at least two subjects"
+            )
+        part = np.where((part == "train") & np.isin(subject, list(drawn)), "val", part)
+    rows = part == split
+    if not rows.any():
+        there = ", ".join(sorted(set(part.tolist()))) or "no frame at all"
+        raise DatasetError(
+            f"split {split!r} of {root} holds no frame; the table has {there}; see hold_out to make splits"
+        )
+    return rows, sorted(set(subject[part == "train"].tolist()))
+
+
+def _chosen(held: HoldOut) -> tuple[str, str] | None:
+    if held is None or isinstance(held, str):
+        return None if held is None else ("subject", held)
+    given = [(column, value) for column, value in held.items() if value is not None]
+    if len(given) > 1 or not {column for column, _ in given} <= set(HELD):
+        raise ValueError(
+            f"hold_out is {dict(held)}; expected the name of a subject, or one of {', '.join(HELD)} with its value"
+        )
+    return (given[0][0], str(given[0][1])) if given else None
+
+
+def _left_out(root: str, table: pa.Table, subject: np.ndarray, chosen: tuple[str, str]) -> np.ndarray:
+    column, value = chosen
+    names = np.array(table[column].cast(pa.string()).to_pylist(), dtype=object)
+    test = names == value
+    if not test.any():
+        there = sorted(set(filter(None, names.tolist())))
+        shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
+        raise DatasetError(f"hold_out: {root} has no {column} {value!r}; it has {shown}")
+    elsewhere = ~test & np.isin(subject, list(set(subject[test].tolist())))
+    if elsewhere.any():
+        log.info("%d frames of people who are also in the frames held out are in no split", elsewhere.sum())
+    return np.where(test, "test", np.where(elsewhere, "unused", "train")).astype(object)
+
+
+def _check_disjoint(root: str, table: pa.Table) -> None:
+    shared = shared_subjects(table["subject"], table["split"], SPLITS)
+    if shared:
+        shown = "; ".join(f"{name} is in {' and '.join(parts)}" for name, parts in list(shared.items())[:5])
+        more = f"; ... and {len(shared) - 5} more" if len(shared) > 5 else ""
+        raise DatasetError(
+            f"{root}: {len(shared)} subject(s) are in several splits: {shown}{more}; expected each person in one, or figures "
+            "are of people that were trained on; prepare the table again, or make splits with hold_out"
+        )
+
+
+def conditions(where: Mapping[str, object] | None) -> list[tuple[str, str, object]]:
+    """Equalities, and memberships for lists, as conditions for reading a table."""
+    return [
+        (column, "in" if isinstance(value, Sequence) and not isinstance(value, str) else "==", value)
+        for column, value in (where or {}).items()
+    ]

@@ -1,0 +1,65 @@
+"""An output head that knows who looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gaze.types import ScreenInputs, ScreenPrediction
+
+
+class Personal(nn.Module):
+    """Any output head, with a few numbers for each training person beside the features.
+
+    Eyes differ in what no picture shows, such as the angle between their visual and optical axes. SPAZE (Linden et al.,
+    ICCV Workshops 2019) learns this with the network: three numbers for each eye of a training person. For somebody
+    new they are found from a few looks with all else frozen; see `given`. An unknown person has zeros; training
+    hides some persons, so that the network knows what to do then.
+
+    Args:
+        channels: of the features.
+        head: makes the output head, given its `channels`.
+        people: rows of the table: at least the data set's training persons.
+        size: numbers for each.
+        hidden_share: of the training samples, whose person is hidden.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        head: Callable[..., nn.Module],
+        people: int = 2048,
+        size: int = 6,
+        hidden_share: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if people < 1 or size < 1 or not 0 <= hidden_share < 1:
+            raise ValueError(
+                f"people {people}, size {size}, hidden_share {hidden_share}; expected at least one person and one number, "
+                "and a share from 0 to below 1"
+            )
+        self.latent = nn.Embedding(people, size)
+        nn.init.zeros_(self.latent.weight)
+        self.hidden_share = hidden_share
+        self.head = head(channels=channels + size)
+
+    def forward(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> ScreenPrediction:
+        return self.given(features, self.latents(features, inputs), inputs)
+
+    def latents(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> Float[Tensor, "b s"]:
+        """The numbers of each sample's person; zeros for the unknown and, while training, the hidden."""
+        if inputs.person is None:
+            return torch.zeros_like(features[:, :1]).repeat(1, self.latent.embedding_dim)
+        there = inputs.person >= 0
+        if self.training and self.hidden_share:
+            there = there & (torch.rand_like(features[:, 0], dtype=torch.float32) >= self.hidden_share)
+        return self.latent(inputs.person.clamp(min=0)) * there[:, None]
+
+    def given(
+        self, features: Float[Tensor, "b c"], latents: Float[Tensor, "b s"], inputs: ScreenInputs
+    ) -> ScreenPrediction:
+        """What the head says of persons with these numbers; calibration fits them to one person."""
+        return self.head(torch.cat([features, latents.to(features.dtype)], 1), inputs)
