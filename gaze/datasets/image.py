@@ -107,6 +107,18 @@ def read_image(
             data = file.read()
     except OSError as error:
         raise ImageError(name, _unreadable(error)) from error
+    return decode_image(name, data, max_pixels, upright)
+
+
+def decode_image(name: str, data: bytes, max_pixels: int = MAX_PIXELS, upright: bool = True) -> UInt8[Tensor, "3 H W"]:
+    """The picture in the bytes of an image file, as `read_image` gives it.
+
+    Args:
+        name: what the bytes are, for messages.
+
+    Raises:
+        ImageError: the bytes are damaged, too large, or not a JPEG, PNG, WebP or BMP.
+    """
     jpeg = simplejpeg is not None and data.startswith(b"\xff\xd8")
     stored = jpeg and (not upright or data.find(b"Exif\0", 0, 65536) < 0)  # then there is nothing to ask Pillow for
     image = None if stored else _opened(name, io.BytesIO(data), max_pixels)
