@@ -67,7 +67,10 @@ def looks(name: str, samples: int = 4, crop: int | None = None, *overrides: str)
     """Random inputs of the streams that the model asks its data set for; crops of their own size if `crop` is None."""
     config = composed(name, *overrides)
     draws = torch.Generator().manual_seed(0)
-    sides = {s: crop or crop_size(config, s) for s in ("face", "left_eye", "right_eye")}
+    trunks = config.model.get("trunks", {})
+    # What no trunk sees a fusion reads by itself, at the size it is made for
+    seen = {stream for name in trunks for stream in (EYES if name == SHARED else (name,))}
+    sides = {s: crop if crop and s in seen else crop_size(config, s) for s in ("face", "left_eye", "right_eye")}
     everything = {s: torch.rand(samples, 3, side, side, generator=draws) for s, side in sides.items()} | {
         "geometry": 0.1 + 0.5 * torch.rand(samples, 12, generator=draws),
         "landmarks": torch.rand(samples, 71, 2, generator=draws),
