@@ -30,7 +30,9 @@ class Warmup:
 
     def __init__(self, warmup_epochs: float = 0.0, warmup_steps: int = 0) -> None:
         if warmup_epochs < 0 or warmup_steps < 0 or (warmup_epochs and warmup_steps):
-            raise ValueError(f"warmup_epochs is {warmup_epochs} and warmup_steps {warmup_steps}; expected 0 or more of one")
+            raise ValueError(
+                f"warmup_epochs is {warmup_epochs} and warmup_steps {warmup_steps}; expected 0 or more of one"
+            )
         self.warmup_epochs, self.warmup_steps = warmup_epochs, warmup_steps
 
     def warmup(self, progress: Progress) -> float:
@@ -78,9 +80,7 @@ class Cosine(Warmup):
 class Linear(Warmup):
     """A straight line from `start` to `end` over the steps after the warm-up."""
 
-    def __init__(
-        self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0, warmup_steps: int = 0
-    ) -> None:
+    def __init__(self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0, warmup_steps: int = 0) -> None:
         super().__init__(warmup_epochs, warmup_steps)
         self.start, self.end = start, end
 

@@ -28,6 +28,7 @@ TRUSTED = (
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.scene_world.SceneWorld",
+    "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",
     "torch.optim.*",
     "torchmetrics.*",

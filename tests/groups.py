@@ -8,6 +8,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 import gaze
+from gaze.trusted import MODELS
 
 CONF = Path(gaze.__file__).parents[1] / "conf"
 
@@ -33,4 +34,4 @@ def forward_annotations(config: DictConfig, method="forward"):
 def build(config, **changes):
     """What the node names; `changes` replace its keys."""
     config = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key not in changes})
-    return instantiate(config, **changes, _convert_="object", _execution_whitelist_=["gaze.*"])
+    return instantiate(config, **changes, _convert_="object", _execution_whitelist_=list(MODELS))

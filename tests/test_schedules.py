@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from gaze.schedules import Constant, Cosine, Exponential, Schedule, Step, value_at
+from gaze.schedules import Constant, Cosine, Exponential, Linear, Schedule, Step, value_at
 from gaze.types import Progress
 
 
@@ -26,6 +26,14 @@ def test_warm_up_rises_in_a_line_and_hands_over_without_a_jump():
     assert rates[10] == pytest.approx(1.0)
     assert rates[39] == pytest.approx(0.0, abs=1e-12)
     assert all(a > b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_a_line_after_a_warm_up_of_some_steps():
+    schedule = Linear(start=1.0, end=0.0, warmup_steps=4)
+    rates = [schedule(Progress(step, 15, 3)) for step in range(15)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1.0, *(1 - i / 10 for i in range(11))])
+    with pytest.raises(ValueError, match="expected 0 or more of one"):
+        Linear(warmup_epochs=1.0, warmup_steps=4)
 
 
 def test_step_changes_at_its_epochs():

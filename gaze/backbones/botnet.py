@@ -90,13 +90,15 @@ class Bottleneck(nn.Module):
             nn.Conv2d(channels, inner, 1, bias=False),
             nn.BatchNorm2d(inner),
             nn.ReLU(),
-            BottleneckAttn(inner, heads * head_width, size, stride=2 if halve else 1, num_heads=heads, dim_head=head_width),
+            BottleneckAttn(
+                inner, heads * head_width, size, stride=2 if halve else 1, num_heads=heads, dim_head=head_width
+            ),
             nn.BatchNorm2d(heads * head_width),
             nn.ReLU(),
             nn.Conv2d(heads * head_width, width, 1, bias=False),
             nn.BatchNorm2d(width),
         )
-        nn.init.zeros_(self.layers[-1].weight)  # a block starts as its shortcut
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]  # a block starts as its shortcut
         self.shortcut: nn.Module = nn.Identity()
         if halve or channels != width:
             self.shortcut = nn.Sequential(

@@ -44,7 +44,14 @@ class ConvTower(nn.Module):
         super().__init__()
         paddings = [k // 2 for k in kernels] if paddings is None else paddings
         groups, pools = groups or [1] * len(widths), pools or [0] * len(widths)
-        lists = {"widths": widths, "kernels": kernels, "strides": strides, "paddings": paddings, "groups": groups, "pools": pools}
+        lists = {
+            "widths": widths,
+            "kernels": kernels,
+            "strides": strides,
+            "paddings": paddings,
+            "groups": groups,
+            "pools": pools,
+        }
         if len({len(entries) for entries in lists.values()}) > 1:
             found = ", ".join(f"{len(entries)} {name}" for name, entries in lists.items())
             raise ValueError(f"a tower with {found}; expected as many of each, one for each convolution")

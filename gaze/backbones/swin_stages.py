@@ -39,11 +39,17 @@ class SwinStages(nn.Module):
     ) -> None:
         super().__init__()
         if not name.startswith("swinv2_") or not timm.is_model(name):
-            raise ValueError(f"backbone.name is {name!r}; expected one of {', '.join(timm.list_models('swinv2_*window*'))}")
+            raise ValueError(
+                f"backbone.name is {name!r}; expected one of {', '.join(timm.list_models('swinv2_*window*'))}"
+            )
         if stem.stride != 8:
-            raise ValueError(f"backbone.stem has the stride {stem.stride}; expected 8, what stage 3 of a Swin goes on with")
+            raise ValueError(
+                f"backbone.stem has the stride {stem.stride}; expected 8, what stage 3 of a Swin goes on with"
+            )
         if len(image_size) != 2 or any(side % self.stride for side in image_size):
-            raise ValueError(f"backbone.image_size is {list(image_size)}; expected height and width, multiples of 32 px")
+            raise ValueError(
+                f"backbone.image_size is {list(image_size)}; expected height and width, multiples of 32 px"
+            )
         self.image_size = (image_size[0], image_size[1])
         whole: Any = timm.create_model(name, num_classes=0, img_size=self.image_size)
         if weights is not None:

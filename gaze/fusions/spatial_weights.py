@@ -25,7 +25,9 @@ class SpatialWeights(nn.Module):
     def __init__(self, channels: Mapping[str, int], cells: int = 169) -> None:
         super().__init__()
         if len(channels) != 1:
-            raise ValueError(f"spatial weights are for one stream, not for {', '.join(channels)}; choose one in model.trunks")
+            raise ValueError(
+                f"spatial weights are for one stream, not for {', '.join(channels)}; choose one in model.trunks"
+            )
         ((self.stream, depth),) = channels.items()
         self.cells = cells
         convolutions = [nn.Conv2d(depth, depth, 1), nn.Conv2d(depth, depth, 1), nn.Conv2d(depth, 1, 1)]

@@ -15,7 +15,7 @@ from gaze.geometry import screen_to_camera_plane
 from gaze.landmarks.boxes import eyes_swapped
 from gaze.landmarks.points import LEFT_CORNERS, MESH, RIGHT_CORNERS
 from gaze.recordings.columns import absent, numbers, words
-from gaze.recordings.schema import STREAMS
+from gaze.recordings.schema import LANDMARKS, STREAMS
 from gaze.recordings.units import TOLERANCE_CM, label_range, outside
 
 SPLITS = ("train", "val", "test", "calib", "unused")
@@ -134,7 +134,7 @@ def _landmarks_swapped(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
 
 
 def _landmarks(table: pa.Table) -> np.ndarray:
-    return numbers(table, "landmarks").reshape(len(table), -1, 3)
+    return numbers(table, "landmarks").reshape(len(table), LANDMARKS, 3)
 
 
 def _pictures(table: pa.Table, devices: Mapping[str, Device]) -> Mask:

@@ -132,7 +132,6 @@ class GazeHub2D:
                 sample,
                 reject_reason=None if labelled else "label is not finite",
                 session=row["origin"].split("/")[0],
-                device=f"mpiifacegaze_{base.recording}",
                 device_kind="laptop",
                 frame_size=self._size(path, base.recording, number, row["origin"]),
                 face_box=_box(corners["face"][at]),

@@ -92,8 +92,7 @@ class MPIIFaceGaze:
             "session": lines.picture[at].split("/")[0],
             "split": self.split[person],
             "picture": picture,
-            "device": f"{self.dataset}_{person}",
-            "device_kind": "laptop",
+            "device_kind": "laptop",  # whose model nobody tells; its screen was measured
             "screen_px": laptop.screen_px,
             "screen_cm": _floats(laptop.screen_mm / 10),
             "attrs": {"evaluation_eye": lines.eye[at]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class ScreenSample:
         return f"{self.dataset}/{self.recording}/{self.frame:05d}"
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Reads one public format, recording by recording."""
 

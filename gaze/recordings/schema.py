@@ -113,10 +113,11 @@ class Header:
     crop: Mapping[str, Any] = field(default_factory=dict)  # how pictures were cut: sizes, margins, padding, quality
     source_sha256: str = ""  # of what was read
     created_utc: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)  # of the tool that wrote it
     version: str = VERSION
 
     def metadata(self) -> dict[str, str]:
-        """The keys and values of the file's metadata."""
+        """The keys and values that are known before the first row; `source_sha256` and `notes` follow at the end."""
         return {
             f"{PREFIX}schema_version": self.version,
             f"{PREFIX}dataset": self.dataset,
@@ -124,7 +125,6 @@ class Header:
             f"{PREFIX}boxes": self.boxes,
             f"{PREFIX}crop": json.dumps(dict(self.crop), sort_keys=True),
             f"{PREFIX}units": json.dumps(UNITS),
-            f"{PREFIX}sha256_source": self.source_sha256,
         }
 
 
@@ -151,13 +151,14 @@ def header(path: Path) -> Header:
         UserError: it is missing, damaged, of another schema or of another version.
     """
     with open_file(path) as file:
-        found = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        found = {k.decode(): v.decode() for k, v in file.metadata.metadata.items() if k.startswith(PREFIX.encode())}
     return Header(
         found.get(f"{PREFIX}dataset", ""),
         found.get(f"{PREFIX}boxes", ""),
         json.loads(found.get(f"{PREFIX}crop") or "{}"),
         found.get(f"{PREFIX}sha256_source", ""),
         found.get(f"{PREFIX}created_utc", ""),
+        json.loads(found.get(f"{PREFIX}notes") or "{}"),
     )
 
 

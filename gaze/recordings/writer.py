@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from gaze.recordings.rows import table_of
 from gaze.recordings.sample import ScreenSample
-from gaze.recordings.schema import ROW_GROUP, SCHEMA, Header
+from gaze.recordings.schema import PREFIX, ROW_GROUP, SCHEMA, Header
 
 
 class ScreenWriter:
@@ -25,7 +26,7 @@ class ScreenWriter:
         dataset: its name, as in the rows.
         boxes: where boxes come from: apple, facemesh, landmarks, synthetic, ...
         crop: how pictures were cut: sizes in px, margins, padding, JPEG quality.
-        source_sha256: of what was read, if that is known.
+        source_sha256: of what was read; may be set until the end, when it is written.
         created: when; now, unless two files are to be the same byte for byte.
     """
 
@@ -41,9 +42,11 @@ class ScreenWriter:
     ) -> None:
         self.path = Path(path)
         self.rows = 0  # written so far
+        self.source_sha256 = source_sha256
+        self.notes: dict[str, Any] = {}  # what else the file is to say, as JSON; may be filled until the end
         self._aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         when = (created or datetime.now(timezone.utc)).isoformat(timespec="seconds")
-        self._header = Header(dataset, boxes, crop or {}, source_sha256, when)
+        self._header = Header(dataset, boxes, crop or {}, created_utc=when)
         self._waiting: list[ScreenSample] = []
         self._file: pq.ParquetWriter | None = None
 
@@ -76,6 +79,9 @@ class ScreenWriter:
         try:
             if kind is None:
                 self._flush()
+                self._file.add_key_value_metadata(
+                    {f"{PREFIX}sha256_source": self.source_sha256, f"{PREFIX}notes": json.dumps(self.notes)}
+                )
             self._file.close()
             if kind is None:
                 with self._aside.open("rb") as file:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hydra.utils import get_class
 
 from tests import groups
 
@@ -12,7 +13,13 @@ def takes_images(name):
 
 def backbone_of(name):
     config = groups.node("backbone", name)
-    return groups.build(config, weights=None) if "weights" in config else groups.build(config)
+    changes = {"weights": None} if "weights" in config else {}
+    if "_target_" in config.get("stem", ()):  # a backbone inside a backbone
+        changes["stem"] = {**config.stem, "weights": None}
+    if "image_size" in config and config.image_size and not config.get("interaction_indexes"):  # made for one size
+        stride = get_class(config._target_).stride
+        changes["image_size"] = [2 * stride, 3 * stride]
+    return groups.build(config, **changes)
 
 
 NAMES = [name for name in groups.names("backbone") if takes_images(name)]

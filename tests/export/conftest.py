@@ -7,6 +7,7 @@ import pytest
 from gaze.export.exporter import Export, export
 from gaze.runs import load_model
 from tests.export.runs import CONV, DINOV2, DINOV3, small_timm, write_run
+from tests.made_once import made_once
 
 # The backbones take other paths through the exporter: a table of positions that is resampled, rotary ones. The heads
 # resize what they draw up or down, interpolate before or after the sigmoid, and lose small heads or keep them.
@@ -47,10 +48,14 @@ def cases(tmp_path_factory):
     def case(kind):
         if kind not in made:
             of_run, of_export = KINDS[kind]
-            folder = tmp_path_factory.mktemp("exported")
-            with small_timm():
+
+            def make(folder):
                 run = write_run(folder / "run", **of_run)
-                made[kind] = Case(run, load_model(run), export(run, folder / kind, **of_export))
+                return run, export(run, folder / kind, **of_export)
+
+            with small_timm():
+                run, done = made_once(tmp_path_factory, f"exported-{kind}", make)
+                made[kind] = Case(run, load_model(run), done)
         return made[kind]
 
     return case

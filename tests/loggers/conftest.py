@@ -8,6 +8,7 @@ import yaml
 
 from gaze.journal import Journal
 from gaze.loggers.store import connect
+from tests.made_once import made_once
 
 CONFIG = {
     "name": "toy",
@@ -58,9 +59,12 @@ def train(directory, steps):
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory):
     """An empty database with MLflow's tables; making them takes seconds."""
-    file = tmp_path_factory.mktemp("tables") / "mlflow.db"
-    connect(f"sqlite:///{file}")
-    return file
+
+    def make(folder):
+        connect(f"sqlite:///{folder}/mlflow.db")
+        return folder / "mlflow.db"
+
+    return made_once(tmp_path_factory, "tables", make)
 
 
 @pytest.fixture

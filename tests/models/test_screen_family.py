@@ -14,7 +14,14 @@ from tests.models import screens
 
 R50 = 23_508_032
 # Parameters, exactly where the reference counts them and to its rounding where it rounds.
-EXACT = {"pog_itracker": 6_286_274, "pog_itracker_mhsa_v1": 3 * R50 + 17_630_978}
+EXACT = {
+    "pog_itracker": 6_286_274,
+    "pog_itracker_mhsa_v1": 3 * R50 + 17_630_978,
+    "pog_gazetr": 11_420_738,
+    "pog_affnet": 1_939_913,
+    "pog_google_mpe": 142_510,
+    "pog_tiny": 171_202,
+}
 MILLIONS = {
     ("pog_itracker_mhsa",): 50.59,
     ("pog_itracker_mhsa_base",): 74.09,
@@ -23,6 +30,16 @@ MILLIONS = {
     ("pog_itracker_mhsa_pooled",): 80.13,
     ("pog_itracker_mhsa_pooled", "fusion.width=256", "fusion.hidden=1024"): 73.76,
     ("pog_itracker_mhsa_pooled", "fusion.width=2048", "fusion.heads=4", "fusion.inner=1024"): 104.66,
+    ("pog_gazetr", "fusion.width=128"): 12.44,
+    ("pog_gazetr", "fusion.width=256", "fusion.hidden=1024", "fusion.cells=196"): 16.10,
+    ("pog_itracker_swin",): 40.74,
+    ("pog_itracker_swin_hybrid",): 40.24,
+    # The reference counts 10.53, 4.97, 7.75 and 7.11 with the convolutions behind the last maps, which nobody reads;
+    # tests/fusions/test_latents.py adds them.
+    ("pog_mobile",): 8.07,
+    ("pog_mobile_small",): 3.79,
+    ("pog_mobile_lite",): 7.72,
+    ("pog_botnet", "backbone@model.trunks.face=timm_embedding", "model.trunks.face.name=botnet26t_256"): 10.70,
 }
 # The softmax over keys does not change when all of them move, so a bias of the keys learns nothing but rounding errors.
 NOTHING_TO_LEARN = ("key.bias",)
@@ -51,6 +68,16 @@ def test_a_layer_of_the_third_version_is_as_large_as_counted():
     wide = ("fusion.width=2048", "head.hidden=[]")
     one, two = (screens.without_memory("pog_itracker_mhsa_v3", *wide, f"fusion.layers={n}") for n in (1, 2))
     assert round((screens.count(two) - screens.count(one)) / 1e6, 1) == 25.2
+
+
+def test_tokens_of_landmarks_and_sensor_add_to_gazetr_what_the_reference_says():
+    one, both = (
+        screens.count(screens.without_memory("pog_gazetr", "fusion.landmarks=71", f"fusion.imu={imu}"))
+        for imu in (False, True)
+    )
+    width = 32
+    assert one - EXACT["pog_gazetr"] - width == 22_432  # a position each beside the layers
+    assert both - one - width == 1_376
 
 
 @pytest.mark.parametrize("name", screens.NAMES)

@@ -92,7 +92,7 @@ def test_a_laptop_s_label_is_in_cm_and_its_left_is_the_picture_s(tmp_path):
     assert (sample.right_eye_box, sample.left_eye_box) == ((485, 285, 30, 30), (555, 285, 30, 30))
     assert sample.face_box == (480, 266, 120, 120)
     assert sample.head_distance_cm == pytest.approx(np.linalg.norm([1, 2, 60]))
-    assert (sample.session, sample.device, sample.frame_size) == ("day01", "mpiifacegaze_p00", None)
+    assert (sample.session, sample.device_kind, sample.frame_size) == ("day01", "laptop", None)
 
 
 def test_frame_sizes_come_from_the_original_pictures(tmp_path):

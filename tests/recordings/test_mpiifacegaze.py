@@ -63,12 +63,12 @@ def test_the_height_of_a_face_is_measured_along_y_alone():
     assert eye_boxes(tilted)[1] == pytest.approx((1.5 - 3.75, 2 - 3.75, 7.5, 7.5))
 
 
-def test_frames_are_lines_and_a_laptop_is_a_device_of_its_own(tmp_path):
+def test_frames_are_lines_and_a_laptop_has_a_screen_of_its_own(tmp_path):
     write_person(tmp_path, "p03", [line(), "", line("day02/0007.jpg", eye="right")])
     first, second = read(tmp_path, "p03")
     assert [first.sample_id, second.sample_id] == ["mpiifacegaze/p03/00001", "mpiifacegaze/p03/00003"]
     assert (second.subject, second.session, second.attrs) == ("p03", "day02", {"evaluation_eye": "right"})
-    assert (first.device, first.device_kind) == ("mpiifacegaze_p03", "laptop")
+    assert (first.device, first.device_kind) == (None, "laptop")
     assert first.screen_px == (1280, 800)
     assert first.screen_cm == pytest.approx((32, 20))
 

@@ -37,3 +37,17 @@ def test_a_world_of_clips_brings_its_own_layout(tmp_path):
     assert "clips: written" in done.stdout, done.stderr
     assert len(list((tmp_path / "clips/annotations").glob("*/*/*"))) == 4
     assert len(list((tmp_path / "clips/images").rglob("*.jpg"))) == 48
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["screen", "screen_personal"])
+def test_a_world_of_screens_is_a_table(tmp_path, world):
+    few = [f"world.frames.{split}=2" for split in ("train", "val", "test")]
+    done = run(f"world={world}", "out=screens", "size=32", *few, cwd=tmp_path)
+    assert "screens: written" in done.stdout, done.stderr
+    assert sorted(p.name for p in (tmp_path / "screens").iterdir()) == [
+        "README.txt",
+        "devices.yaml",
+        "screens.parquet",
+        "world.json",
+    ]
