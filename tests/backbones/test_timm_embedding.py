@@ -116,7 +116,10 @@ def test_classes_as_an_embedding_come_with_their_weights(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"name": "resnet19"}, "timm knows no model 'resnet19'; similar names: "), ({"name": "resnet18", "embed": "x"}, "embed is 'x'")],
+    [
+        ({"name": "resnet19"}, "timm knows no model 'resnet19'; similar names: "),
+        ({"name": "resnet18", "embed": "x"}, "embed is 'x'"),
+    ],
 )
 def test_what_there_is_not_is_said(options, message):
     with pytest.raises(ValueError, match=message):

@@ -21,7 +21,12 @@ def test_maps_are_those_of_the_references():
     with torch.device("meta"):
         phone = ConvTower([32, 64, 128], [7, 5, 3], [2, 2, 1], [0, 0, 0], pools=[2, 2, 2], pooling=nn.AvgPool2d)
         alexnet = ConvTower(
-            [96, 256, 384, 384, 256], [11, 5, 3, 3, 3], [4, 1, 1, 1, 1], [2, 2, 1, 1, 1], [1, 2, 1, 2, 2], [3, 3, 0, 0, 3]
+            [96, 256, 384, 384, 256],
+            [11, 5, 3, 3, 3],
+            [4, 1, 1, 1, 1],
+            [2, 2, 1, 1, 1],
+            [1, 2, 1, 2, 2],
+            [3, 3, 0, 0, 3],
         )
         assert shape(phone, 128) == (2, 128, 2, 2)
         assert shape(alexnet, 448) == (2, 256, 13, 13)

@@ -49,7 +49,9 @@ def test_what_a_sensor_or_a_detector_did_not_say_is_not_looked_at():
     found = fusion(features, silent)
     assert not torch.allclose(found[1], fusion(features, inputs)[1], atol=1e-4)
     # Whatever stands there
-    torch.testing.assert_close(fusion(features, replace(silent, imu=inputs.imu * torch.tensor([[1.0], [9.0], [-3.0]]))), found)
+    torch.testing.assert_close(
+        fusion(features, replace(silent, imu=inputs.imu * torch.tensor([[1.0], [9.0], [-3.0]]))), found
+    )
     nan = torch.full((3, 5, 2), math.nan)
     lost = fusion(features, replace(inputs, landmarks=nan))
     assert lost.isfinite().all()
@@ -80,9 +82,18 @@ def test_all_cells_of_all_streams_and_the_boxes_are_looked_at():
     ("make", "message"),
     [
         (lambda: GazeTR({"face": 6, "left_eye": 6}), "GazeTR looks at one stream, not at face, left_eye"),
-        (lambda: GazeTR({"face": 6}, **SMALL)({"face": torch.rand(1, 6, 3, 4)}, ScreenInputs()), "3 x 4 = 12 cells; expected 49: set fusion.cells"),
-        (lambda: extended()[0](extended()[1], ScreenInputs()), "reads landmarks, which the samples do not hold; add it to dataset.streams"),
-        (lambda: TokenEncoder(CHANNELS, {"face": 9}), "fusion.cells is .*; expected the cells of a map of face and of eyes"),
+        (
+            lambda: GazeTR({"face": 6}, **SMALL)({"face": torch.rand(1, 6, 3, 4)}, ScreenInputs()),
+            "3 x 4 = 12 cells; expected 49: set fusion.cells",
+        ),
+        (
+            lambda: extended()[0](extended()[1], ScreenInputs()),
+            "reads landmarks, which the samples do not hold; add it to dataset.streams",
+        ),
+        (
+            lambda: TokenEncoder(CHANNELS, {"face": 9}),
+            "fusion.cells is .*; expected the cells of a map of face and of eyes",
+        ),
         (lambda: TokenEncoder({**CHANNELS, "right_eye": 7}, CELLS), "expected the same for both"),
     ],
 )

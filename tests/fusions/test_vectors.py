@@ -66,7 +66,9 @@ def test_the_face_steers_how_the_eyes_are_read():
     torch.manual_seed(0)
     fusion = AFFNet({"face": 64}).eval()
     face = {"face": torch.randn(2, 64, 5, 5)}
-    inputs = ScreenInputs(left_eye=torch.rand(2, 3, 112, 112), right_eye=torch.rand(2, 3, 112, 112), geometry=torch.rand(2, 12))
+    inputs = ScreenInputs(
+        left_eye=torch.rand(2, 3, 112, 112), right_eye=torch.rand(2, 3, 112, 112), geometry=torch.rand(2, 12)
+    )
     found = fusion(face, inputs)
     assert found.shape == (2, fusion.channels)
     moved = fusion(face, replace(inputs, geometry=inputs.geometry + 1))
@@ -90,7 +92,10 @@ def test_every_cell_counts_at_first_and_may_stop_to():
     ("make", "message"),
     [
         (lambda: Pooled(CHANNELS, cells=9)(maps(), ScreenInputs()), "2 x 2 = 4 cells; expected 9: set fusion.cells"),
-        (lambda: Pooled(CHANNELS, corners=[7])(maps(), ScreenInputs(landmarks=torch.rand(4, 5, 2))), "5 landmarks; expected more than 7"),
+        (
+            lambda: Pooled(CHANNELS, corners=[7])(maps(), ScreenInputs(landmarks=torch.rand(4, 5, 2))),
+            "5 landmarks; expected more than 7",
+        ),
         (lambda: Pooled(CHANNELS, boxes=[4])(maps(), ScreenInputs()), "reads geometry, which the samples do not hold"),
         (lambda: AFFNet(CHANNELS), "trunk for the face alone, not for face, left_eye, right_eye"),
         (lambda: SpatialWeights(CHANNELS), "spatial weights are for one stream"),
