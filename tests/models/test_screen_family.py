@@ -1,5 +1,7 @@
 """Every pog_ model of conf/model: it composes, is as large as stated, and each of its parameters learns."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -97,6 +99,21 @@ def test_a_step_of_training_reaches_every_parameter(name):
     assert [n for n in stuck if not n.endswith(NOTHING_TO_LEARN)] == []
     assert prediction.features is not None
     assert prediction.features.shape[0] == 4
+
+
+def test_the_first_version_can_cut_the_eyes_out_of_the_face():
+    words = (
+        *("pog_itracker_mhsa_v1", "model.eye_crops={_target_: gaze.models.eye_crops.EyeCrops, size: 16}"),
+        "dataset.streams=[face,geometry]",
+    )
+    torch.manual_seed(0)
+    model = screens.toy(*words).eval()
+    inputs = screens.looks(words[0], 1, 32, *words[1:])
+    assert inputs.left_eye is None
+    boxes = torch.tensor([[0.2, 0.2, 0.6, 0.6, 0.55, 0.35, 0.15, 0.15, 0.3, 0.35, 0.15, 0.15]])
+    lower = boxes + torch.tensor([0.0] * 5 + [0.2] + [0.0] * 6)
+    points = [model(replace(inputs, geometry=geometry)).point for geometry in (boxes, lower)]
+    assert not torch.equal(*points)
 
 
 @pytest.mark.parametrize("name", screens.NAMES)
