@@ -34,4 +34,4 @@ def forward_annotations(config: DictConfig, method="forward"):
 def build(config, **changes):
     """What the node names; `changes` replace its keys."""
     config = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key not in changes})
-    return instantiate(config, **changes, _convert_="object", _execution_whitelist_=list(MODELS))
+    return instantiate(config, **changes, _convert_="object", _execution_whitelist_=["gaze.*", *MODELS])

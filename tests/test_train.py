@@ -105,7 +105,7 @@ def test_it_returns_the_best_of_the_monitored_figure_to_a_search(home):
     assert job.return_value == min(found)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [name for name in MODELS if name.startswith("gazelle_")])
 def test_every_model_trains_an_epoch_at_toy_size(train, home, model):
     if model.endswith("_inout"):
         write_shows(home / "data", "train", shows=6)

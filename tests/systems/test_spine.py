@@ -17,7 +17,12 @@ from tests.systems.conftest import STUBS, composed
 
 SPINE = ("trainer", "train", "hardware", "loading", "evaluation", "guard", "scaler", "losses/objective", "optimizers")
 GENERAL = {"Record", "Batch", "Progress"}
-AMBIGUOUS = {"gaze", "sample"}  # fields that are also the name of the package, and of what an index counts
+AMBIGUOUS = {
+    "gaze",
+    "sample",
+    "device",
+    "kind",
+}  # fields that are also the name of the package, and of what an index counts
 
 
 def task_names() -> set[str]:
