@@ -201,7 +201,8 @@ def test_labels_in_another_unit_are_refused_with_its_name(tmp_path, unit, per_cm
     draws = np.random.default_rng(0).uniform((-1.8, -11.1), (3.9, -0.9), (24, 2)) * per_cm
     points = {"gaze_cam_cm": lambda _, frame: tuple(draws[frame].tolist()), "gaze_screen_cm": None}
     file = str(table(tmp_path, {"anna": 24}, **points))
-    with pytest.raises(DatasetError, match=f"of its recording seem to be {unit}, not cm; (divide|multiply) by"):
+    seem = f"the labels of the recording seem to be {unit}, not cm; (divide|multiply) by"
+    with pytest.raises(DatasetError, match=rf"24 faults(.|\n)*mini/anna-1/00000, .* and 21 more: {seem}"):
         ScreenDataset(file, "train", **SMALL)
 
 
