@@ -136,7 +136,7 @@ def _whole(table: pa.Table, lines: list[Line], pictures: list[str]) -> tuple[pa.
             except ImageError as error:
                 found[place] = str(error)
     do = "or remove the row"
-    faults = [Fault(table["sample_id"][i].as_py(), what, "a readable picture", do) for i, what in found.items()]
+    faults = [Fault(table["sample_id"][i].as_py(), what, "", do) for i, what in found.items()]
     keep = np.ones(len(table), dtype=bool)
     keep[list(found)] = False
     return table.filter(pa.array(keep)), faults

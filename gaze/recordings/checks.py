@@ -161,13 +161,13 @@ def _split(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
     return ~np.isin(words(table, "split"), SPLITS)
 
 
-def _faces(count: Callable[[float], bool]) -> Rows:
+def _faces(count: Callable[[np.ndarray], Mask]) -> Rows:
     """Rows whose reader or landmarker counted faces, in `attrs`, and got such a number."""
 
     def rows(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
         found = _attribute(table, "faces")
         number = pc.if_else(pc.utf8_is_decimal(found), found, "1").cast(pa.float64()).fill_null(1.0)
-        return np.asarray([count(faces) for faces in number.to_numpy().tolist()], bool)
+        return np.asarray(count(number.to_numpy()))
 
     return rows
 
