@@ -81,12 +81,13 @@ def _region(image: Tensor, edges: tuple[int, int, int, int], padding: str) -> UI
     height, width = image.shape[-2:]
     if left >= 0 and right <= width and top >= 0 and bottom <= height:
         return image[:, top:bottom, left:right]
-    rows, columns = torch.arange(top, bottom), torch.arange(left, right)
-    nearest = image[:, rows.clamp(0, height - 1)][:, :, columns.clamp(0, width - 1)]
-    if padding == "replicate":
-        return nearest
-    inside = ((rows >= 0) & (rows < height))[:, None] & (columns >= 0) & (columns < width)
-    return nearest * inside
+    rows, columns = np.arange(top, bottom), np.arange(left, right)
+    pixels = image.permute(1, 2, 0).numpy()  # whole rows and whole pixels, which copies faster than planes
+    nearest = pixels.take(rows.clip(0, height - 1), axis=0).take(columns.clip(0, width - 1), axis=1)
+    if padding == "black":
+        nearest[(rows < 0) | (rows >= height)] = 0
+        nearest[:, (columns < 0) | (columns >= width)] = 0
+    return torch.from_numpy(nearest).permute(2, 0, 1)
 
 
 def _turned_region(

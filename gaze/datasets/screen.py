@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from gaze.datasets.faults import Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
-from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
+from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams, crop_sizes
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
@@ -83,6 +84,11 @@ class ScreenDataset(ScreenFrames):
         self.max_pixels, self._path = max_pixels, path
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
+        margin = _margin(path)
+        self._enough = {  # a crop needs no more pixels than its sample and the margin around it have
+            stream: (math.ceil(height * (1 + 2 * margin)), math.ceil(width * (1 + 2 * margin)))
+            for stream, (height, width) in crop_sizes(face_size, eye_size).items()
+        }
         table, people = _rows(path, split, where, hold_out, val_fraction)
         self._reader = RowReader(path, self._columns(streams))
         table, faults = _checked(table, self._pictures if cut == "frame" else [])
@@ -105,7 +111,7 @@ class ScreenDataset(ScreenFrames):
             augmentations=augmentations,
             people=people,
             balance=balance,
-            margin=_margin(path),
+            margin=margin,
             on_corrupt=on_corrupt,
             skip_limit=skip_limit,
         )
@@ -131,13 +137,14 @@ class ScreenDataset(ScreenFrames):
     def _picture(self, row: Mapping[str, Any], picture: str) -> UInt8[Tensor, "3 H W"]:
         path, data = row[f"{picture}_path"], row[f"{picture}_bytes"]
         if path is not None:
-            return read_image(path, self.max_pixels)
+            return read_image(path, self.max_pixels, at_least=self._enough.get(picture))
         if data is None:
             other = "cut=stored" if picture == "frame" else "cut=frame"
             raise ImageError(
                 row["sample_id"], f"has no {picture}; prepare the table with it, leave it out or try {other}"
             )
-        return decode_image(f"{picture} of {row['sample_id']}", data, self.max_pixels)
+        name = f"{picture} of {row['sample_id']}"
+        return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
 
     def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
         return _without(table, absent(self._path, table[ROW].to_numpy(), self._stored))

@@ -92,9 +92,8 @@ class ScreenFrames(Dataset):
         if on_corrupt not in _POLICIES:
             raise ValueError(f"dataset.on_corrupt is {on_corrupt!r}; expected one of {', '.join(_POLICIES)}")
         check_streams(streams)
-        sizes = {"face": _size("face_size", face_size)} | dict.fromkeys(STREAMS[1:], _size("eye_size", eye_size))
         self.title, self.labels, self.facts, self._read = title, labels, facts, read
-        self.streams, self.sizes, self.margin = tuple(streams), sizes, margin
+        self.streams, self.sizes, self.margin = tuple(streams), crop_sizes(face_size, eye_size), margin
         self.augmentations, self.on_corrupt = list(augmentations), on_corrupt
         self._points = _points(landmarks) if "landmarks" in streams else None
         self._mirror = None if self._points is None else torch.tensor(mirror_order(self._points))
@@ -211,7 +210,8 @@ class ScreenFrames(Dataset):
         wanted = self.streams
         person = int(self._person[int(self.labels.subject[index])])
         inputs = ScreenInputs(
-            **{stream: picture.image.contiguous() for stream, picture in view.pictures.items()},
+            # Channels last in memory, as they are decoded: collation copies them anyway
+            **{stream: picture.image for stream, picture in view.pictures.items()},
             geometry=geometry(view) if "geometry" in wanted else None,
             landmarks=view.landmarks,
             imu=view.imu,
@@ -283,6 +283,12 @@ def check_streams(streams: Sequence[str]) -> None:
     if unknown or not streams:
         said = ", ".join(map(repr, unknown)) or "nothing"
         raise ValueError(f"dataset.streams has {said}; expected some of {', '.join(INPUTS)}")
+
+
+def crop_sizes(face_size: int | Sequence[int], eye_size: int | Sequence[int]) -> dict[str, tuple[int, int]]:
+    """(height, width) of the samples' crops by stream."""
+    eye = _size("eye_size", eye_size)
+    return {"face": _size("face_size", face_size), "left_eye": eye, "right_eye": eye}
 
 
 def _outer(box: tuple[float, ...], margin: float) -> tuple[float, float, float, float]:
