@@ -208,7 +208,8 @@ class ScreenFrames(Dataset):
 
     def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
         wanted = self.streams
-        person = int(self._person[int(self.labels.subject[index])])
+        # What is learned of a person's eyes would have another sign in a mirror: such a view is of nobody
+        person = int(self._person[int(self.labels.subject[index])]) if view.own else -1
         inputs = ScreenInputs(
             # Channels last in memory, as they are decoded: collation copies them anyway
             **{stream: picture.image for stream, picture in view.pictures.items()},

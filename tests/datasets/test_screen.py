@@ -12,8 +12,9 @@ import torch
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import ImageError
 from gaze.datasets.screen import ScreenDataset
-from gaze.datasets.screen_augment import Flip
+from gaze.datasets.screen_augment import Flip, Roll, UpsideDown
 from gaze.datasets.screen_augment_boxes import BoxJitter
+from gaze.datasets.screen_mixing import CutMix
 from gaze.errors import UserError
 from gaze.landmarks.points import DEFAULT
 from gaze.loading import BatchPlan
@@ -66,6 +67,15 @@ def test_every_stream_that_is_asked_for(tmp_path):
     assert inputs.person.tolist() == [0] * 6 + [1] * 2
     assert inputs.orientation.tolist() == [1] * 8
     assert val[0].inputs.person == -1  # nobody who was learnt
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "person"), [(Flip(1.0), -1), (UpsideDown(1.0), -1), (CutMix("cmixup", 1.0), -1), (Roll(5, 1.0), 0)]
+)
+def test_a_mirrored_turned_or_blended_view_is_of_nobody(tmp_path, augmentation, person):
+    streams = ["left_eye", "right_eye", "person"]
+    data = ScreenDataset(str(table(tmp_path)), "train", streams=streams, augmentations=[augmentation], **SMALL)
+    assert data.sample(0, torch.Generator().manual_seed(0)).inputs.person == person
 
 
 def test_crops_from_the_frame_are_where_the_boxes_are(tmp_path):
