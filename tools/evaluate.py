@@ -12,9 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
 
-# What the samples of a screen look like to a model: another data set must give them as the run's own did.
-SHAPES = ("streams", "face_size", "eye_size", "landmarks")
-
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="evaluate", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
@@ -28,6 +25,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.head_records import head_table, write_table
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
+    from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
     from gaze.screens.evaluation import about_screens, predictions, report
     from gaze.screens.table import read_predictions
@@ -44,18 +42,14 @@ def main(cfg: DictConfig) -> None:
         return
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
-    groups = {"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric}
-    groups["more"] = cfg.scene_metric if cfg.metric is None else OmegaConf.create({})
-    nodes = OmegaConf.create({name: plain_config(node) for name, node in groups.items()})
+    own, chosen_set = plain_config(config.dataset), cfg.dataset and plain_config(cfg.dataset)
+    groups = {"metric": plain_config(cfg.metric or config.metric)}
+    groups["more"] = plain_config(cfg.scene_metric) if cfg.metric is None else {}
+    nodes = OmegaConf.create(groups | {"dataset": dataset_node(own, chosen_set, cfg.root)})
     # A data set's file has the picture size of some model; this run's model was trained on its own.
     size = cfg.image_size or OmegaConf.select(config, "dataset.image_size")
     if size is not None and (cfg.image_size or "image_size" in nodes.dataset):
         nodes.dataset.image_size = size
-    for name in SHAPES:
-        if other and name in nodes.dataset and OmegaConf.select(config, f"dataset.{name}") is not None:
-            nodes.dataset[name] = config.dataset[name]
-    if cfg.root is not None:
-        nodes.dataset.root = cfg.root
     check(nodes)
     title = f"{other}_{cfg.split}" if other else cfg.split
     out = Path(cfg.out or Path(cfg.run) / f"evaluation_{title}.json")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from pyarrow import Table
 from rich.console import Console
 from rich.progress import track
@@ -19,7 +21,7 @@ from gaze.loading import release
 from gaze.pictures.points import points_picture
 from gaze.screens.baselines import baseline_points
 from gaze.screens.reports import write_reports
-from gaze.screens.rows import joined, rows_of
+from gaze.screens.rows import PointRows, joined, rows_of
 from gaze.screens.table import prediction_table, write_csv
 from gaze.tables import figure_table
 from gaze.types import ScreenInputs
@@ -29,6 +31,29 @@ def about_screens(dataset: Dataset) -> bool:
     """Are the samples crops of users of a screen, with labels for all of them?"""
     labels = getattr(dataset, "labels", None)
     return len(dataset) > 0 and isinstance(labels, ScreenLabels) and isinstance(dataset[0].inputs, ScreenInputs)
+
+
+class Observed(NamedTuple):
+    """What a model says of a split, frame by frame in the order of its labels."""
+
+    rows: PointRows
+    log_scale: Float[Tensor, "n 2"] | None  # as in `ScreenPrediction`
+    features: Float[Tensor, "n f"] | None
+
+
+def observe(model: nn.Module, data: Dataset, hardware: Hardware, batch_size: int = 64, amp: bool = False) -> Observed:
+    """What a model says of all frames of a split of screens."""
+    predict = on_batches(model.to(hardware.device), hardware, amp)
+    loader = hardware.loader(data, batch_size=batch_size)
+    rows, kept = list[PointRows](), dict[str, list[Tensor]](log_scale=[], features=[])
+    for batch in track(loader, description="predicting", console=Console(stderr=True), transient=True):
+        prediction = predict(batch).map(Tensor.cpu)
+        rows.append(rows_of(prediction.point, batch.targets))  # type: ignore[attr-defined]
+        for name, values in kept.items():
+            if (value := getattr(prediction, name)) is not None:
+                values.append(value)
+    release(loader)
+    return Observed(joined(rows), **{name: torch.cat(values) if values else None for name, values in kept.items()})
 
 
 def predictions(
@@ -45,17 +70,13 @@ def predictions(
         train_labels: what baselines learn from; None leaves them out.
     """
     labels: ScreenLabels = test_set.labels  # type: ignore[attr-defined]
-    predict = on_batches(model.to(hardware.device), hardware, amp)
-    loader = hardware.loader(test_set, batch_size=batch_size)
-    rows, scales = [], list[Tensor]()
-    for batch in track(loader, description="predicting", console=Console(stderr=True), transient=True):
-        prediction = predict(batch).map(Tensor.cpu)
-        rows.append(rows_of(prediction.point, batch.targets))  # type: ignore[attr-defined]
-        if prediction.log_scale is not None:  # type: ignore[attr-defined]
-            scales.append(prediction.log_scale)  # type: ignore[attr-defined]
-    release(loader)
+    return table_of(observe(model, test_set, hardware, batch_size, amp), labels, train_labels)
+
+
+def table_of(observed: Observed, labels: ScreenLabels, train_labels: ScreenLabels | None) -> Table:
+    """The table of what was observed, with the guesses of baselines that learn from `train_labels`, if given."""
     guesses = baseline_points(train_labels, labels) if train_labels is not None else {}
-    return prediction_table(joined(rows), labels, guesses, torch.cat(scales) if scales else None)
+    return prediction_table(observed.rows, labels, guesses, observed.log_scale)
 
 
 SHOWN = ("error_cm", "error_median_cm", "fixation_error_cm", "subject_error_cm", "error_px", "error_deg")
