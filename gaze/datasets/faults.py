@@ -24,6 +24,10 @@ class DatasetError(ValueError):
     """A data set that can't be used as it is. Raised at construction, before training begins."""
 
 
+class EmptySplitError(DatasetError):
+    """A split that a data set may have, and this one does not."""
+
+
 def report(name: str, faults: Sequence[Fault]) -> str:
     """The first faults, one a line, and how many there are."""
     lines = [f"{name} has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:", *map(str, faults[:SHOWN])]

@@ -19,7 +19,7 @@ from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams, crop_s
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.recordings.order import shuffled
 from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
@@ -97,7 +97,7 @@ class ScreenDataset(ScreenFrames):
                 table, more = look(table)
                 faults += more
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
-        labels, facts = pack(table)
+        labels, facts = pack(table, one_unit(path, (header(file).label_unit for file in table_files(path))))
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,

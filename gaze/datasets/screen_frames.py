@@ -19,6 +19,7 @@ from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
 from gaze.types import Batch, ScreenInputs, ScreenTargets
@@ -230,6 +231,7 @@ class ScreenFrames(Dataset):
             origin=facts.origin[index].clone(),
             distance_cm=facts.distance_cm[index].clone(),
             gaze=facts.gaze[index].clone(),
+            unit=torch.tensor(UNITS.index(labels.unit)),
         )
 
     def _landmarks(self, raw: Raw) -> Float[Tensor, "l 2"] | None:
