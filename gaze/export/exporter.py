@@ -190,8 +190,9 @@ def _check_free(path: Path, suffix: str, overwrite: bool) -> None:
         raise ExportError(f"out={path} does not end in {suffix}, by which others know what it holds; rename it")
     if path.is_dir() and suffix != FORMATS["coreml"].suffix:
         raise ExportError(f"out={path} is a folder; give a file in it")
-    if path.exists() and not overwrite:
-        raise ExportError(f"{path} exists; give another out=, or overwrite=true")
+    for file in (path, card_beside(path)):
+        if file.exists() and not overwrite:
+            raise ExportError(f"{file} exists; give another out=, or overwrite=true")
 
 
 def _replace(aside: Path, path: Path) -> None:
