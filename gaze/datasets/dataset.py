@@ -33,6 +33,10 @@ class Dataset(TorchDataset):
         """Sample `index`, without a batch axis; images uint8 RGB."""
         raise NotImplementedError
 
+    def seen(self, index: int) -> Batch:
+        """What training has for sample `index` before it is augmented: the sample, or what stands in for a lost one."""
+        return self.sample(index, None)
+
     def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
         """The samples of one epoch, as many as there are, in the order in which training takes them.
 

@@ -141,6 +141,15 @@ class ScreenFrames(Dataset):
             view = self._augmented(view, index, generator, len(self.augmentations), substitute)
         return self._batch(cut(view), index)
 
+    def seen(self, index: int) -> Batch[ScreenInputs, ScreenTargets]:
+        """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; see `Dataset.seen`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        view, index = self._readable(index, self.on_corrupt == "skip")
+        return self._batch(cut(view), index)
+
     def view(self, index: int) -> ScreenView:
         """Frame `index` as it is stored.
 
