@@ -45,7 +45,8 @@ class ScreenDataset(ScreenFrames):
             people of train are held out for it.
         cut: "stored" takes crops as they are in the table, "frame" cuts them from the whole frame.
         where: columns and the value, or the values, that they must have, as {device_kind: phone, orientation: [1, 2]}.
-        hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name.
+        hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name. Frames
+            that the table calls unused stay in no split, and its frames for calibration in none but calib.
         val_fraction: share of the people that are held out of train where there is no val.
         check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
             gigabytes a minute where a table also has frames without. "decode": also every pixel.
