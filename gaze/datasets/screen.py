@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from gaze.datasets.faults import Fault
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams, crop_sizes
 from gaze.datasets.screen_mixing import CutMix
@@ -156,7 +156,7 @@ class ScreenDataset(ScreenFrames):
             raise ImageError(
                 row["sample_id"], f"has no {picture}; prepare the table with it, leave it out or try {other}"
             )
-        name = f"{picture} of {row['sample_id']}"
+        name = f"{picture} of {row['sample_id']} in {self._path}"
         return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
 
     def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
@@ -181,6 +181,12 @@ def _rows(
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))
     table = read_columns(path, columns, conditions({"valid": True, **(where or {})}))  # type: ignore[arg-type]
+    if not len(table):
+        which = f"of {dict(where)} " if where else ""
+        raise DatasetError(
+            f"{path} holds no valid frame {which}among its {len(RowReader(path, []))}; expected some: reject_reason says "
+            "what is wrong with each, and report.md beside a prepared table how often"
+        )
     mask, people = frames_of(str(path), table, split, hold_out, val_fraction)
     return table.filter(pa.array(mask)), people
 
