@@ -27,6 +27,10 @@ class DatasetError(ValueError):
     """A data set that can't be used as it is. Raised at construction, before training begins."""
 
 
+class EmptySplitError(DatasetError):
+    """A split that a data set may have, and this one does not."""
+
+
 def report(name: str, faults: Sequence[Fault]) -> str:
     """The first faults, one a line, and how many there are; one line for many that differ only in where they are."""
     alike: dict[tuple[str, ...], list[Fault]] = {}

@@ -16,7 +16,7 @@ from gaze.datasets.image import ImageError, decode_image, looks_whole, read_imag
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
@@ -81,7 +81,8 @@ class FolderCsv(ScreenFrames):
         faults = faults + more
         table, more = _whole(table, lines, self._pictures)
         self._lines = [lines[number] for number in table["row"].to_pylist()]
-        labels, facts = pack(table)
+        unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,
@@ -100,7 +101,7 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def _raw(self, index: int) -> Raw:
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:
@@ -108,8 +109,8 @@ class FolderCsv(ScreenFrames):
         elif sample.picture is not None:
             pictures = {"frame": _decoded(sample.picture)}
         else:
-            pictures = {stream: self._crop(line, stream) for stream in self._pictures}
-        absent = [stream for stream in self._pictures if not {stream, "frame"} & set(pictures)]
+            pictures = {stream: self._crop(line, stream) for stream in streams}
+        absent = [stream for stream in streams if not {stream, "frame"} & set(pictures)]
         if absent:
             raise ImageError(sample.sample_id, f"has no {absent[0]}; leave it out of dataset.streams")
         return Raw(pictures, sample.landmarks, sample.imu)

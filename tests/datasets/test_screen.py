@@ -12,8 +12,9 @@ import torch
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import ImageError
 from gaze.datasets.screen import ScreenDataset
-from gaze.datasets.screen_augment import Flip
+from gaze.datasets.screen_augment import Flip, Roll, UpsideDown
 from gaze.datasets.screen_augment_boxes import BoxJitter
+from gaze.datasets.screen_mixing import CutMix
 from gaze.errors import UserError
 from gaze.landmarks.points import DEFAULT
 from gaze.loading import BatchPlan
@@ -66,6 +67,15 @@ def test_every_stream_that_is_asked_for(tmp_path):
     assert inputs.person.tolist() == [0] * 6 + [1] * 2
     assert inputs.orientation.tolist() == [1] * 8
     assert val[0].inputs.person == -1  # nobody who was learnt
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "person"), [(Flip(1.0), -1), (UpsideDown(1.0), -1), (CutMix("cmixup", 1.0), -1), (Roll(5, 1.0), 0)]
+)
+def test_a_mirrored_turned_or_blended_view_is_of_nobody(tmp_path, augmentation, person):
+    streams = ["left_eye", "right_eye", "person"]
+    data = ScreenDataset(str(table(tmp_path)), "train", streams=streams, augmentations=[augmentation], **SMALL)
+    assert data.sample(0, torch.Generator().manual_seed(0)).inputs.person == person
 
 
 def test_crops_from_the_frame_are_where_the_boxes_are(tmp_path):
@@ -128,7 +138,7 @@ def test_leaving_one_person_or_device_out(tmp_path):
     def device(person, frame):
         return "iPad Air" if person == "ben" or (person == "eve" and frame) else "iPhone 6"
 
-    file = str(table(tmp_path, people, device=device))
+    file = str(table(tmp_path, people, device=device, split="train"))
     parts = {
         split: ScreenDataset(file, split, hold_out={"subject": "cleo"}, val_fraction=0.25, **SMALL)
         for split in ("train", "val", "test")
@@ -150,6 +160,29 @@ def test_leaving_one_person_or_device_out(tmp_path):
         ScreenDataset(file, "test", hold_out="zoe", **SMALL)
     with pytest.raises(ValueError, match="expected the name of a subject"):
         ScreenDataset(file, "test", hold_out={"frame": "1"}, **SMALL)
+
+
+@pytest.mark.parametrize("held", ["cleo", {"device": "iPad Air"}])
+def test_unused_frames_are_in_no_protocol_and_those_for_calibration_in_none_but_theirs(tmp_path, held):
+    people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
+    split = ["unused", "calib", "train", "train"].__getitem__
+    file = str(
+        table(
+            tmp_path,
+            people,
+            split=lambda _, frame: split(frame),
+            device=lambda person, _: "iPad Air" if person == "cleo" else "iPhone 6",
+        )
+    )
+    parts = {
+        name: ScreenDataset(file, name, hold_out=held, val_fraction=0.3, **SMALL).labels
+        for name in ("train", "val", "test", "calib")
+    }
+    frames = {name: {(i[5:9].rstrip("-"), int(i[-5:])) for i in labels.sample_id} for name, labels in parts.items()}
+    assert frames["test"] == {("cleo", 2), ("cleo", 3)}
+    assert {frame for name in ("train", "val") for _, frame in frames[name]} == {2, 3}
+    assert frames["calib"] == {(person, 1) for person in people}
+    assert sum(map(len, frames.values())) == 12
 
 
 def test_people_are_held_out_where_there_is_no_val(tmp_path):
@@ -311,7 +344,7 @@ def test_orders_keep_to_a_few_row_groups(tmp_path, monkeypatch):
     data = ScreenDataset(str(table(tmp_path, {"anna": 40})), "train", **SMALL)
     order = data.order(generator())
     assert sorted(order.tolist()) == list(range(40))
-    assert all(len(set((part // 2).tolist())) <= 8 for part in order.split(16))
+    assert [len(set((lot // 2).tolist())) for lot in order.split([14, 14, 12])] == [7, 7, 6]
 
 
 def test_the_permutation_of_a_view_travels_to_workers(tmp_path):
