@@ -75,6 +75,7 @@ def _baselines(axes: Axes, table: Table) -> None:
     bars = axes.barh(list(known), list(known.values()), color=["tab:red" if n == OURS else "0.6" for n in known])
     axes.bar_label(bars, fmt="%.2f")
     axes.invert_yaxis()
+    axes.margins(x=0.12)  # for the numbers
     axes.set(xlabel=f"mean error, {_words(unit)}", title="ours and guesses that see no eye")
 
 
