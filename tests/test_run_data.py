@@ -1,4 +1,4 @@
-"""Where the data set of a run is looked for."""
+"""Which data set a run is asked about."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -6,6 +6,33 @@ from omegaconf import OmegaConf
 from gaze.errors import UserError
 from gaze.run_data import PLACES, dataset_node
 from tests import groups
+
+OWN = {"_target_": "screens", "path": "data/own", "streams": ["face"], "face_size": 40, "landmarks": None}
+
+
+def test_the_runs_own_data_set_may_have_moved():
+    assert dataset_node(OWN) == OWN
+    assert dataset_node(OWN, place="elsewhere") == OWN | {"path": "elsewhere"}
+    assert dataset_node({"root": "scenes"}, place="elsewhere") == {"root": "elsewhere"}
+    own = {"recording": {"root": "csv", "file": "a.csv"}, "eye_size": 32}
+    assert dataset_node(own, place="there") == {"recording": {"root": "there", "file": "a.csv"}, "eye_size": 32}
+    assert own["recording"]["root"] == "csv"
+
+
+def test_samples_of_another_data_set_look_as_the_runs_own_did():
+    other = {"_target_": "phones", "path": "data/other", "streams": ["face", "imu"], "face_size": 224, "landmarks": [1]}
+    found = dataset_node(OWN, other)
+    assert found == other | {"streams": ["face"], "face_size": 40}
+    assert dataset_node({"image_size": [32, 48]}, {"root": "scenes"}) == {"root": "scenes"}
+
+
+def test_what_cannot_be_opened_is_named():
+    with pytest.raises(
+        UserError, match=r"the data set gaze.Drawn has neither path nor root, so it can't be opened at x"
+    ):
+        dataset_node({"_target_": "gaze.Drawn", "size": 3}, place="x")
+    with pytest.raises(UserError, match="the run names no data set; choose one with dataset=NAME"):
+        dataset_node(None)
 
 
 @pytest.mark.parametrize("name", groups.names("dataset"))
@@ -15,16 +42,3 @@ def test_every_data_set_can_be_opened_elsewhere(name):
     parts = [moved, *(part for part in moved.values() if isinstance(part, dict))]
     assert [part[key] for part in parts for key in PLACES if key in part] == ["elsewhere"]
     assert dataset_node(node) == node
-
-
-def test_another_data_set_gives_samples_as_the_runs_own_did():
-    own = {"path": "a", "streams": ["face"], "face_size": 40, "eye_size": 20, "landmarks": None}
-    other = {"path": "b", "streams": ["left_eye"], "face_size": 224, "balance": 1.0}
-    assert dataset_node(own, other) == {"path": "b", "streams": ["face"], "face_size": 40, "balance": 1.0}
-
-
-def test_a_data_set_without_a_place_can_not_be_moved():
-    with pytest.raises(UserError, match="faces.Faces has neither path nor root"):
-        dataset_node({"_target_": "faces.Faces", "samples": 3}, place="elsewhere")
-    with pytest.raises(UserError, match="choose one with dataset=NAME"):
-        dataset_node(None)

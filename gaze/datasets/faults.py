@@ -13,11 +13,12 @@ class Fault(NamedTuple):
 
     where: str  # file and row, or the image
     found: str
-    expected: str
+    expected: str  # nothing where `do` says it
     do: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}; expected {self.expected}; {self.do}"
+        expected = f"expected {self.expected}; " if self.expected else ""
+        return f"{self.where}: {self.found}; {expected}{self.do}"
 
 
 class DatasetError(ValueError):

@@ -99,7 +99,7 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def _raw(self, index: int) -> Raw:
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:
@@ -107,8 +107,8 @@ class FolderCsv(ScreenFrames):
         elif sample.picture is not None:
             pictures = {"frame": _decoded(sample.picture)}
         else:
-            pictures = {stream: self._crop(line, stream) for stream in self._pictures}
-        absent = [stream for stream in self._pictures if not {stream, "frame"} & set(pictures)]
+            pictures = {stream: self._crop(line, stream) for stream in streams}
+        absent = [stream for stream in streams if not {stream, "frame"} & set(pictures)]
         if absent:
             raise ImageError(sample.sample_id, f"has no {absent[0]}; leave it out of dataset.streams")
         return Raw(pictures, sample.landmarks, sample.imu)

@@ -17,12 +17,16 @@ from gaze.datasets.screen_view import STREAMS
 from gaze.devices import KINDS
 from gaze.geometry import screen_to_camera_plane
 from gaze.label_units import CM, HALF_WINDOWS, UNITS
+from gaze.recordings.checks import failing
+from gaze.recordings.columns import words
+from gaze.recordings.units import likely_units
 
 _BOXES = tuple(f"{stream}_box" for stream in STREAMS)
 COLUMNS = (  # all that labels are made of
     *("sample_id", "subject", "recording", "split", "frame_w", "frame_h", *_BOXES, "head_distance_cm"),
     *("device", "device_kind", "orientation", "screen_w_px", "screen_h_px", "screen_w_cm", "screen_h_cm"),
     *("cam_to_screen_cm", "gaze_cam_cm", "gaze_vector", "gaze_origin_cm", "dot_index", "is_calib_dot", "weight"),
+    *("gaze_screen_cm", "screen_w_pt", "screen_h_pt"),  # for checks
 )
 
 
@@ -130,9 +134,30 @@ def check(table: pa.Table, needs_boxes: list[str]) -> tuple[pa.Table, list[Fault
         _note(
             bad, table, np.asarray(none), lambda i, found=found: (found, "(x, y, w, h) px to cut from the frame"), redo
         )
+    _note_units(bad, table)
+    for doubt, rows in failing(table, {}):  # what preparation marks as invalid, in tables that it didn't write
+        if doubt.severe:
+            _note(bad, table, rows, lambda i, doubt=doubt: (f"{doubt.name}: {doubt.found}", ""), doubt.do)
     keep = np.ones(len(table), dtype=bool)
     keep[list(bad)] = False
     return (table if keep.all() else table.filter(pa.array(keep))), [bad[i] for i in sorted(bad)]
+
+
+def _note_units(bad: dict[int, Fault], table: pa.Table) -> None:
+    """Labels that don't fit their screens, with the unit in which they would."""
+    point, recordings, units = _list(table, "gaze_cam_cm").numpy(), words(table, "recording"), likely_units(table)
+    for recording, unit in units.items():
+        seems, _, do = unit.partition("; ")
+        _note(
+            bad,
+            table,
+            np.asarray(recordings == recording),
+            lambda i, seems=seems: (
+                f"gaze_cam_cm is ({point[i, 0]:g}, {point[i, 1]:g}), and the labels of its recording seem to be {seems}",
+                "",
+            ),
+            do,
+        )
 
 
 def shared_subjects(subject: pa.ChunkedArray, split: pa.ChunkedArray, splits: tuple[str, ...]) -> dict[str, list[str]]:
