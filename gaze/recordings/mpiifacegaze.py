@@ -44,6 +44,7 @@ class MPIIFaceGaze:
 
     dataset = "mpiifacegaze"
     boxes = "landmarks"
+    finished_crops = False
 
     def __init__(
         self,
