@@ -70,7 +70,8 @@ class BatchPlan(Sampler[list[Key]]):
         if self.steps == 0:
             raise ValueError(
                 f"the training split has {samples} samples, fewer than one step of batch_size {batch_size} x accumulate "
-                f"{accumulate} x replicas {replicas} = {per_step}; lower trainer.batch_size or trainer.accumulate"
+                f"{accumulate} x replicas {replicas} = {per_step}; lower trainer.batch_size and "
+                "trainer.accumulate, or trainer.effective_batch_size if that is given"
             )
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from gaze.datasets.image import ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
@@ -79,7 +79,8 @@ class FolderCsv(ScreenFrames):
         table = table.append_column("row", pa.array(np.arange(len(table)))).filter(pa.array(mask))
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
         self._lines = [lines[number] for number in table["row"].to_pylist()]
-        labels, facts = pack(table)
+        unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,

@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from gaze.datasets.faults import Fault
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams, crop_sizes
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.recordings.margins import table_margin
 from gaze.recordings.order import lots, shuffled
@@ -99,7 +99,7 @@ class ScreenDataset(ScreenFrames):
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
         self._bounds = torch.from_numpy(self._reader.bounds)
         self._near: tuple[int, Tensor, Sequence[Tensor]] | None = None  # of the epoch last asked for
-        labels, facts = pack(table)
+        labels, facts = pack(table, one_unit(path, (header(file).label_unit for file in table_files(path))))
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,
@@ -155,7 +155,7 @@ class ScreenDataset(ScreenFrames):
             raise ImageError(
                 row["sample_id"], f"has no {picture}; prepare the table with it, leave it out or try {other}"
             )
-        name = f"{picture} of {row['sample_id']}"
+        name = f"{picture} of {row['sample_id']} in {self._path}"
         return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
 
     def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
@@ -180,6 +180,12 @@ def _rows(
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))
     table = read_columns(path, columns, conditions({"valid": True, **(where or {})}))  # type: ignore[arg-type]
+    if not len(table):
+        which = f"of {dict(where)} " if where else ""
+        raise DatasetError(
+            f"{path} holds no valid frame {which}among its {len(RowReader(path, []))}; expected some: reject_reason says "
+            "what is wrong with each, and report.md beside a prepared table how often"
+        )
     mask, people = frames_of(str(path), table, split, hold_out, val_fraction)
     return table.filter(pa.array(mask)), people
 

@@ -19,6 +19,7 @@ from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
 from gaze.recordings.margins import inner, outer
@@ -245,7 +246,8 @@ class ScreenFrames(Dataset):
 
     def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
         wanted = self.streams
-        person = int(self._person[int(self.labels.subject[index])])
+        # What is learned of a person's eyes would have another sign in a mirror: such a view is of nobody
+        person = int(self._person[int(self.labels.subject[index])]) if view.own else -1
         inputs = ScreenInputs(
             # Channels last in memory, as they are decoded: collation copies them anyway
             **{stream: picture.image for stream, picture in view.pictures.items()},
@@ -266,6 +268,7 @@ class ScreenFrames(Dataset):
             origin=facts.origin[index].clone(),
             distance_cm=facts.distance_cm[index].clone(),
             gaze=facts.gaze[index].clone(),
+            unit=torch.tensor(UNITS.index(labels.unit)),
         )
 
     def _landmarks(self, raw: Raw) -> Float[Tensor, "l 2"] | None:

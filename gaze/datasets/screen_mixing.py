@@ -165,6 +165,7 @@ class CutMix:
             imu=_mean(view.imu, other.imu, keep),
             imu_valid=min(view.imu_valid, other.imu_valid),
             targets=_blended(view.targets, other.targets, keep),
+            own=False,
         )
 
     def _rectangle(self, generator: torch.Generator) -> Box:

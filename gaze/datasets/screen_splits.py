@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from gaze.datasets.faults import DatasetError
+from gaze.datasets.faults import DatasetError, EmptySplitError
 from gaze.datasets.screen_table import shared_subjects
 from gaze.datasets.splits import SPLITS, hold_out
 
@@ -63,7 +63,7 @@ def frames_of(
     rows = part == split
     if not rows.any():
         there = ", ".join(sorted(set(part.tolist()))) or "no frame at all"
-        raise DatasetError(
+        raise EmptySplitError(
             f"split {split!r} of {root} holds no frame; the table has {there}; see hold_out to make splits"
         )
     return rows, sorted(set(subject[part == "train"].tolist()))

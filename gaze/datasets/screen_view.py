@@ -49,6 +49,7 @@ class ScreenView:
     imu: Float[Tensor, "9"] | None = None
     imu_valid: float = 0.0
     orientation: int = 1
+    own: bool = True  # False: no longer what the person's own eyes look like, but mirrored, turned or blended
 
 
 @runtime_checkable

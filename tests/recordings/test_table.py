@@ -94,6 +94,14 @@ def test_the_file_says_what_it_is(tmp_path):
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_table_has_one_unit_of_labels(tmp_path):
+    with pytest.raises(
+        UserError, match=r"mini/ben-1/00000 has a label in half_windows, and frames before it have none"
+    ):
+        write(tmp_path / "a.parquet", [*recording("anna"), *recording("ben", attrs={"label_unit": "half_windows"})])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
     path = write(tmp_path / "a.parquet", recording("anna"))
     before = path.read_bytes()
