@@ -20,9 +20,10 @@ from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
 from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
-from gaze.recordings.margins import table_margin
+from gaze.recordings.margins import one_margin
 from gaze.recordings.order import lots, shuffled
 from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
+from gaze.recordings.schema import header
 
 _CUTS = ("stored", "frame")
 _CHECKS = ("labels", "pictures", "decode")
@@ -84,7 +85,8 @@ class ScreenDataset(ScreenFrames):
         self.max_pixels, self._path = max_pixels, path
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
-        margin = table_margin(table_files(path))
+        headers = {file: header(file) for file in table_files(path)}
+        margin, unit = one_margin(headers), one_unit(path, (told.label_unit for told in headers.values()))
         self._enough = {  # a crop needs no more pixels than its sample and the margin around it have
             stream: (math.ceil(height * (1 + 2 * margin)), math.ceil(width * (1 + 2 * margin)))
             for stream, (height, width) in crop_sizes(face_size, eye_size).items()
@@ -99,7 +101,7 @@ class ScreenDataset(ScreenFrames):
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
         self._bounds = torch.from_numpy(self._reader.bounds)
         self._near: tuple[int, Tensor, Sequence[Tensor]] | None = None  # of the epoch last asked for
-        labels, facts = pack(table, one_unit(path, (header(file).label_unit for file in table_files(path))))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from PIL import Image
 
 from gaze.landmarks.points import LEFT_CORNERS, LEFT_IRIS, LEFT_LIDS, RIGHT_CORNERS, RIGHT_IRIS, RIGHT_LIDS
-from gaze.recordings.margins import inner, table_margin
+from gaze.recordings.margins import inner, one_margin
 from gaze.recordings.reading import RowReader
-from gaze.recordings.schema import STREAMS
+from gaze.recordings.schema import STREAMS, header
 
 EYES = ("left_eye", "right_eye")
 LANDMARKS = (*LEFT_CORNERS, *RIGHT_CORNERS, *LEFT_LIDS, *RIGHT_LIDS, LEFT_IRIS[0], RIGHT_IRIS[0])
@@ -28,7 +28,7 @@ def lag_features(rows: RowReader, numbers: Sequence[int]) -> Float[np.ndarray, "
         rows: reads COLUMNS and PICTURES.
         numbers: of the rows.
     """
-    margin = table_margin(rows.files)
+    margin = one_margin({file: header(file) for file in rows.files})
     found = np.stack([_features(rows.row(number), margin) for number in numbers])
     return found[:, np.isfinite(found).any(0)]
 

@@ -6,12 +6,12 @@ A margin is a fraction of a box's sides, the same on all four; rows tell the box
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from gaze.errors import UserError
 from gaze.recordings.sample import Box
-from gaze.recordings.schema import REMEDY, header
+from gaze.recordings.schema import REMEDY, Header
 
 LARGEST = 1.0  # a crop is then three boxes wide
 
@@ -34,15 +34,18 @@ def stored_side(side: int, margin: float, block: int = 1) -> int:
     return side if margin == 0 else block * math.ceil(round(side * (1 + 2 * margin) / block, 6))
 
 
-def table_margin(files: Sequence[Path]) -> float:
+def one_margin(headers: Mapping[Path, Header]) -> float:
     """The margin of all crops of a table, whose files must agree; 0 where they don't say.
+
+    Args:
+        headers: of all files.
 
     Raises:
         UserError: they say different things, or something that is no margin.
     """
-    first, margin = files[0], 0.0
-    for file in files:
-        said = header(file).crop.get("margin", 0.0)
+    first, margin = next(iter(headers)), 0.0
+    for file, told in headers.items():
+        said = told.crop.get("margin", 0.0)
         if not (isinstance(said, int | float) and 0 <= said <= LARGEST):
             raise UserError(f"{file}: its crops reach {said!r} of a box beyond it; expected 0 to {LARGEST:g}; {REMEDY}")
         if file == first:

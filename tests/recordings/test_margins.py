@@ -11,8 +11,9 @@ from gaze.recordings.folder_csv import FolderCsv
 from gaze.recordings.gazecapture_prepared import GazeCapturePrepared
 from gaze.recordings.gazehub_2d import GazeHub2D
 from gaze.recordings.lag_features import COLUMNS, PICTURES, lag_features
-from gaze.recordings.margins import inner, outer, stored_side, table_margin
+from gaze.recordings.margins import inner, one_margin, outer, stored_side
 from gaze.recordings.reading import RowReader, table_files
+from gaze.recordings.schema import header
 from gaze.recordings.writer import ScreenWriter
 from tests.datasets.screen_views import png
 from tests.recordings.miniature import sample
@@ -24,6 +25,10 @@ def write(file, margin, **changes):
     ) as table:
         table.write([sample(**changes)])
     return file
+
+
+def headers(*files):
+    return {file: header(file) for file in files}
 
 
 def test_a_box_is_in_the_middle_of_what_is_stored_of_it():
@@ -43,15 +48,15 @@ def test_crops_grow_by_their_margin(side, margin, block, stored):
 def test_a_table_has_one_margin(tmp_path):
     for name, margin in (("a", 0.25), ("b", 0.25)):
         write(tmp_path / f"{name}.parquet", margin)
-    assert table_margin(table_files(tmp_path)) == 0.25
+    assert one_margin(headers(*table_files(tmp_path))) == 0.25
     write(tmp_path / "c.parquet", None)
     with pytest.raises(
         UserError, match=r"c.parquet: its crops reach 0 of a box .* those of a.parquet 0.25; expected one"
     ):
-        table_margin(table_files(tmp_path))
+        one_margin(headers(*table_files(tmp_path)))
     for wrong in ("wide", -0.1, 3):
         with pytest.raises(UserError, match="of a box beyond it; expected 0 to 1"):
-            table_margin([write(tmp_path / "d.parquet", wrong)])
+            one_margin(headers(write(tmp_path / "d.parquet", wrong)))
 
 
 def test_readers_say_whether_their_crops_are_finished(tmp_path):
