@@ -86,6 +86,7 @@ class FolderCsv:
                 raise UserError(f"recording.{name} is {list(size)}; expected a width and a height above 0")
         self.root, self.file, self.layout, self.dataset = str(root), file, layout, dataset
         self.boxes, self.left_eye_half = boxes_from, left_eye_half
+        self.finished_crops = layout != "frame"
         known = load_devices(devices)
         fixed = {
             "device": device and find_device(device, known).name,

@@ -51,6 +51,7 @@ class GazeCapture:
 
     dataset = "gazecapture"
     boxes = "apple"
+    finished_crops = False
 
     def __init__(
         self,

@@ -73,6 +73,11 @@ class Preparation:
             raise UserError(f"per_part is {self.per_part}; expected how many recordings are in one file, from 1")
 
     @property
+    def kept(self) -> Pictures:
+        """How the pictures of this reader are kept."""
+        return self.pictures.of(self.reader.finished_crops)
+
+    @property
     def boxes(self) -> str:
         """Where boxes come from, as the table says it."""
         return "landmarks" if self.own_boxes else self.reader.boxes
@@ -140,7 +145,7 @@ class _Work:
         failed: dict[str, str] = {}
         source = hashlib.sha256()
         p = self.preparation
-        with ScreenWriter(part.path, dataset=p.reader.dataset, boxes=p.boxes, crop=p.pictures.facts()) as table:
+        with ScreenWriter(part.path, dataset=p.reader.dataset, boxes=p.boxes, crop=p.kept.facts()) as table:
             for recording in part.recordings:
                 try:
                     for chunk in _chunks(p.reader.read(recording)):
@@ -169,7 +174,7 @@ def _ready(sample: ScreenSample, p: Preparation) -> ScreenSample:
         if p.store or p.landmarker:
             sample = landmarked(sample, frame.image, p.store, p.landmarker, p.own_boxes)
         # A row that the reader refused needs no picture, and often has none that can be used
-        return with_pictures(sample, frame, p.pictures) if sample.valid else _bare(sample)
+        return with_pictures(sample, frame, p.kept) if sample.valid else _bare(sample)
     except (ImageError, ValueError) as error:
         reason = error.reason if isinstance(error, ImageError) else str(error)
         return _bare(replace(sample, valid=False, reject_reason=sample.reject_reason or f"picture: {reason}"))

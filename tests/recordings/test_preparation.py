@@ -233,6 +233,8 @@ def framed(picture, **changes):
 class Framed(MiniatureReader):
     """Gives whole frames."""
 
+    finished_crops = False
+
     def __init__(self, picture, **changes) -> None:
         super().__init__()
         self.picture, self.changes = picture, changes
@@ -246,7 +248,7 @@ class Framed(MiniatureReader):
 
 @pytest.mark.parametrize("padding", ["replicate", "black"])
 def test_crops_are_cut_from_frames(tmp_path, picture, padding):
-    make(tmp_path / "a", Framed(picture), replace(SMALL, padding=padding, quality=100))
+    make(tmp_path / "a", Framed(picture), replace(SMALL, padding=padding, quality=100, margin=0.0))
     (row,) = rows(tmp_path / "a")
     assert (row["frame_w"], row["frame_h"], row["frame_rotation"], row["valid"]) == (48, 64, 0, True)
     assert row["frame_bytes"] is row["frame_path"] is row["face_path"] is None
@@ -256,6 +258,30 @@ def test_crops_are_cut_from_frames(tmp_path, picture, padding):
         found = decode_image(stream, row[f"{stream}_bytes"])
         assert (found.float() - expected.float()).abs().mean() < 12  # JPEG
     assert len(list((tmp_path / "a").glob("anna_1-*.parquet"))) == 1
+
+
+def test_crops_reach_beyond_their_boxes_by_the_margin_that_the_table_says(tmp_path, picture):
+    make(tmp_path / "a", Framed(picture), replace(SMALL, quality=100, margin=0.25))
+    (row,) = rows(tmp_path / "a")
+    assert row["face_box"].tolist() == [8.0, 10.0, 30.5, 30.0]
+    frame, part = decode_image("frame", picture.read_bytes()), next((tmp_path / "a").glob("*.parquet"))
+    assert header(part).crop == {**header(part).crop, "margin": 0.25, "face_size": 16, "eye_size": 8}
+    for stream, size in (("face", 24), ("left_eye", 16), ("right_eye", 16)):  # multiples of 8 px
+        x, y, w, h = row[f"{stream}_box"].tolist()
+        expected = crop_box(frame, (x - w / 4, y - h / 4, 1.5 * w, 1.5 * h), (size, size))
+        found = decode_image(stream, row[f"{stream}_bytes"])
+        assert (found.float() - expected.float()).abs().mean() < 12  # JPEG
+
+
+def test_crops_that_were_finished_before_have_no_margin(tmp_path, picture):
+    make(tmp_path / "finished", pictures=replace(SMALL, margin=0.25))
+    make(tmp_path / "whole", Framed(picture), replace(SMALL, margin=0.25, images="frame"))
+    for folder in ("finished", "whole"):
+        assert header(next((tmp_path / folder).glob("*.parquet"))).crop["margin"] == 0
+    assert rows(tmp_path / "finished")[0]["valid"]
+    assert Image.open(io.BytesIO(rows(tmp_path / "finished")[0]["face_bytes"])).size == (16, 12)
+    made = make(tmp_path / "both", Framed(picture, face=jpeg(1)), replace(SMALL, margin=0.25))
+    assert next(iter(made["rejected"])).startswith("picture: is a finished crop, which has no margin")
 
 
 def test_paths_or_whole_frames_can_be_kept_instead(tmp_path, picture):
@@ -359,7 +385,9 @@ def test_wrong_settings_are_refused(tmp_path, options, expected):
         make(tmp_path, **options)
 
 
-@pytest.mark.parametrize("wrong", [{"images": "all"}, {"padding": "grey"}, {"face_size": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"images": "all"}, {"padding": "grey"}, {"face_size": 2}, {"margin": -0.1}, {"margin": 2.0}]
+)
 def test_wrong_pictures_are_refused(wrong):
     with pytest.raises(UserError):
         Pictures(**wrong)
