@@ -14,6 +14,7 @@ from torch import Tensor
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
+from gaze.datasets.screen_labels import CM
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
 from gaze.datasets.screen_table import COLUMNS, check, pack
@@ -21,9 +22,11 @@ from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
 from gaze.recordings.folder_csv import FolderCsv as Recordings
-from gaze.recordings.folder_rows import Line
+from gaze.recordings.folder_rows import LABEL_UNIT, Line
 from gaze.recordings.rows import table_of
 from gaze.recordings.sample import Picture
+
+KEPT_BYTES = 1 << 28  # of decoded pictures that a process keeps
 
 
 class FolderCsv(ScreenFrames):
@@ -36,7 +39,8 @@ class FolderCsv(ScreenFrames):
         recording: reads the file.
         split: train, val or test.
         hold_out: who is the test split, as a name or {subject: p03}; also {device: laptop_13}.
-        val_fraction, test_fraction: shares of the people that are drawn, where nothing says who is in which split.
+        val_fraction, test_fraction: shares of the people that are drawn, where nothing says who is in which split. With
+            a val_fraction of None everybody but the test split trains, and val looks at some of them.
 
     All other arguments are those of `ScreenFrames`.
 
@@ -55,7 +59,7 @@ class FolderCsv(ScreenFrames):
         landmarks: Sequence[int] | None = None,
         augmentations: Sequence[Augmentation | CutMix] = (),
         hold_out: HoldOut = None,
-        val_fraction: float = 0.1,
+        val_fraction: float | None = 0.1,
         test_fraction: float = 0.2,
         balance: float = 0.0,
         on_corrupt: str = "raise",
@@ -80,6 +84,9 @@ class FolderCsv(ScreenFrames):
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
         self._lines = [lines[number] for number in table["row"].to_pylist()]
         labels, facts = pack(table)
+        labels = replace(labels, unit=self._unit())
+        self._kept: dict[int, Raw] = {}
+        self._room = KEPT_BYTES
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,
@@ -98,7 +105,31 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
+    def _unit(self) -> str:
+        """The unit of all labels.
+
+        Raises:
+            DatasetError: some rows have a screen whose size is known, and some have none.
+        """
+        units = {line.sample.attrs.get(LABEL_UNIT, CM) for line in self._lines}
+        if len(units) > 1:
+            raise DatasetError(
+                f"{self.recording.root}: labels of some rows are in cm and of others in {(units - {CM}).pop()}; tell "
+                "recording.screen_cm, or a device for every row"
+            )
+        return (units or {CM}).pop()
+
     def _raw(self, index: int) -> Raw:
+        """The pictures of a frame, which stay in memory while there is room: small ones cost more to open than to augment."""
+        if index not in self._kept:
+            raw = self._opened(index)
+            self._room -= sum(image.nbytes for image in raw.pictures.values())
+            if self._room < 0:
+                return raw
+            self._kept[index] = raw
+        return self._kept[index]
+
+    def _opened(self, index: int) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from torch import Tensor
 from gaze.datasets.faults import Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
+from gaze.datasets.screen_labels import CM
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
 from gaze.datasets.screen_table import COLUMNS, check, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
+from gaze.recordings.folder_rows import LABEL_UNIT
 from gaze.recordings.order import shuffled
-from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
+from gaze.recordings.reading import ROW, RowReader, first_attrs, read_columns, table_files
 from gaze.recordings.schema import header
 
 _CUTS = ("stored", "frame")
@@ -45,7 +48,8 @@ class ScreenDataset(ScreenFrames):
         cut: "stored" takes crops as they are in the table, "frame" cuts them from the whole frame.
         where: columns and the value, or the values, that they must have, as {device_kind: phone, orientation: [1, 2]}.
         hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name.
-        val_fraction: share of the people that are held out of train where there is no val.
+        val_fraction: share of the people that are held out of train where there is no val; None: everybody trains,
+            and val looks at some of them.
         check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
             gigabytes a minute where a table also has frames without. "decode": also every pixel.
         max_pixels: a picture of more pixels than this is at fault.
@@ -69,7 +73,7 @@ class ScreenDataset(ScreenFrames):
         augmentations: Sequence[Augmentation | CutMix] = (),
         where: Mapping[str, Any] | None = None,
         hold_out: HoldOut = None,
-        val_fraction: float = 0.1,
+        val_fraction: float | None = 0.1,
         balance: float = 0.0,
         check: str = "pictures",
         on_corrupt: str = "raise",
@@ -92,6 +96,7 @@ class ScreenDataset(ScreenFrames):
                 faults += more
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
         labels, facts = pack(table)
+        labels = replace(labels, unit=first_attrs(path).get(LABEL_UNIT, CM))
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,
@@ -156,7 +161,7 @@ _checked = check  # the argument of this name hides it
 
 
 def _rows(
-    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float
+    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float | None
 ) -> tuple[pa.Table, list[str]]:
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+CM = "cm"
+
 
 @dataclass(frozen=True)
 class ScreenLabels:
-    """One row per frame. Points are cm in prediction space (gaze/geometry.py); numbers index the lists of names."""
+    """One row per frame. Points are cm, or `unit`, in prediction space (gaze/geometry.py); numbers index the lists of names."""
 
     point: Float[Tensor, "n 2"]
     geometry: Float[Tensor, "n 12"]  # as in ScreenInputs; NaN where unknown
@@ -30,6 +32,9 @@ class ScreenLabels:
     devices: list[str]
     subjects: list[str]
     recordings: list[str]
+    unit: str = (
+        CM  # of the points, in names of figures; recordings that never say how large their screen is have another
+    )
 
     def __len__(self) -> int:
         return len(self.sample_id)

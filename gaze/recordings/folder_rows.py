@@ -126,7 +126,7 @@ class Columns:
             window = complete(sample, self.devices)
             if window.screen_cm is None:
                 x, y = point
-                return replace(sample, gaze_cam_cm=(x, -y), attrs={LABEL_UNIT: "half windows"})
+                return replace(sample, gaze_cam_cm=(x, -y), attrs={LABEL_UNIT: "half_windows"})
             w, h = window.screen_cm
             point = ((point[0] + 1) / 2 * w, (point[1] + 1) / 2 * h)
         told = replace(sample, gaze_screen_px=point) if self.unit == "px" else replace(sample, gaze_screen_cm=point)

@@ -18,10 +18,11 @@ from gaze.hardware import Hardware
 from gaze.loading import release
 from gaze.pictures.points import points_picture
 from gaze.screens.baselines import baseline_points
-from gaze.screens.reports import write_reports
+from gaze.screens.figures import named
+from gaze.screens.reports import fold_rows, write_reports
 from gaze.screens.rows import joined, rows_of
-from gaze.screens.table import prediction_table, write_csv
-from gaze.tables import figure_table
+from gaze.screens.table import LEFT_OUT, prediction_table, unit_of, write_csv
+from gaze.tables import figure_table, fold_sheet
 from gaze.types import ScreenInputs
 
 
@@ -64,12 +65,16 @@ SHOWN = ("error_cm", "error_median_cm", "fixation_error_cm", "subject_error_cm",
 def report(table: Table, folder: Path, about: Mapping[str, str], resamples: int = 1000, seed: int = 0) -> None:
     """Write all that there is to say of a table of predictions into a folder, and print the main figures.
 
-    predictions.csv, summary.csv, per_subject.csv and its like, and points.png.
+    predictions.csv, summary.csv, per_subject.csv and its like, and points.png; of runs that left somebody out in turn
+    also per_left_out.csv.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(table, folder / "predictions.csv")
     found, ends = write_reports(table, folder, about, resamples, seed)
     points_picture(table, folder / "points.png")
-    shown = {name.replace("_", " "): {key: row[key] for key in SHOWN if key in row} for name, row in found.items()}
+    keys = [named(name, unit_of(table)) for name in SHOWN]
+    shown = {name.replace("_", " "): {key: row[key] for key in keys if key in row} for name, row in found.items()}
     figure_table(shown, f"{len(table)} frames", {name.replace("_", " "): end for name, end in ends.items()})
+    if LEFT_OUT in table.column_names:
+        fold_sheet(fold_rows(table), named("subject_error_cm", unit_of(table)), found, ends)
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")

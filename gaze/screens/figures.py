@@ -40,7 +40,7 @@ def figures(rows: PointRows, unit: str = "cm") -> dict[str, float]:
     All figures, as NaN, if there are no rows. With another `unit` than cm, labels are in that unit, and it is what
     names say.
     """
-    return {_named(m.name, unit): m.figure() for m in measures(rows) if len(m.value) or not len(rows)}
+    return {named(m.name, unit): m.figure() for m in measures(rows) if len(m.value) or not len(rows)}
 
 
 def measures(rows: PointRows) -> list[Measure]:
@@ -185,5 +185,6 @@ def _as_float(hit: Tensor, like: Tensor) -> Tensor:
     return torch.where(like.isnan(), torch.nan, hit.to(like.dtype))
 
 
-def _named(name: str, unit: str) -> str:
+def named(name: str, unit: str) -> str:
+    """A figure's name where points are in another unit than cm."""
     return name if unit == "cm" else name.replace("cm", unit)

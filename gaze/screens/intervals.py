@@ -8,15 +8,15 @@ from dataclasses import replace
 import torch
 
 from gaze.bootstrap import LEVEL, Interval
-from gaze.screens.figures import measures
+from gaze.screens.figures import measures, named
 from gaze.screens.rows import PointRows
 
 
-def intervals(rows: PointRows, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
+def intervals(rows: PointRows, resamples: int = 1000, seed: int = 0, unit: str = "cm") -> dict[str, Interval]:
     """95 % intervals of every figure: percentiles of the bootstrap (Efron, 1979) over users.
 
     Frames of one person are alike, so people are drawn, each with all frames. Frames of nobody known are
-    drawn one by one. No interval where a figure is NaN or rests on one user.
+    drawn one by one. No interval where a figure is NaN or rests on one user. Names are those of `figures`.
     """
     if not resamples or not len(rows):
         return {}
@@ -32,7 +32,7 @@ def intervals(rows: PointRows, resamples: int = 1000, seed: int = 0) -> dict[str
         times = torch.bincount(drawn, minlength=len(users)).double()
         for measure, number in kept:
             found.setdefault(measure.name, []).append(measure.figure(times[number]))
-    return {name: _ends(values) for name, values in found.items()}
+    return {named(name, unit): _ends(values) for name, values in found.items()}
 
 
 def _ends(values: list[float]) -> Interval:

@@ -13,11 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gaze.datasets.screen_labels import ScreenLabels
+from gaze.datasets.screen_labels import CM, ScreenLabels
 from gaze.devices import KINDS
 from gaze.errors import UserError
 from gaze.screens.rows import LENGTHS, PointRows
 
+LEFT_OUT = "left_out"  # column of tables from several runs: what the run of the row never saw
+UNIT = "unit"  # column of tables whose points are not in cm
 OURS = "pred"  # prefix of the model's point; baselines and calibrated points have others
 AXES = {1: ("",), 2: ("_x", "_y"), 3: ("_x", "_y", "_z")}
 FLOATS = {name: [f"{name}{axis}" for axis in AXES[max(width, 1)]] for name, width in LENGTHS.items()}
@@ -58,7 +60,15 @@ def prediction_table(
         facts = getattr(rows, name).reshape(len(rows), -1)
         columns |= {field: facts[:, i].tolist() for i, field in enumerate(fields)}
     error = (rows.point - rows.truth).norm(dim=-1)
-    return pa.table({**columns, "err_cm": error.tolist()})
+    if labels.unit != CM:
+        columns[UNIT] = [labels.unit] * len(rows)
+    return pa.table({**columns, f"err_{labels.unit}": error.tolist()})
+
+
+def unit_of(table: pa.Table) -> str:
+    """The unit of the points of a table: cm, unless it says another one."""
+    units = table[UNIT].unique().to_pylist() if UNIT in table.column_names else []
+    return units[0] if units else CM
 
 
 def points_in(table: pa.Table) -> list[str]:
@@ -112,7 +122,9 @@ def read_predictions(file: str | Path) -> pa.Table:
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the predictions.csv that an evaluation wrote")
     texts = pyarrow.csv.ConvertOptions(
-        column_types={name: pa.string() for name in TEXTS}, null_values=["", "nan", "NaN"], strings_can_be_null=False
+        column_types={name: pa.string() for name in (*TEXTS, UNIT, LEFT_OUT)},
+        null_values=["", "nan", "NaN"],
+        strings_can_be_null=False,
     )
     try:
         table = pyarrow.csv.read_csv(path, convert_options=texts)

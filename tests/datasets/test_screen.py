@@ -146,6 +146,23 @@ def test_leaving_one_person_or_device_out(tmp_path):
         ScreenDataset(file, "test", hold_out={"frame": "1"}, **SMALL)
 
 
+def test_who_has_both_devices_is_where_the_table_says(tmp_path):
+    def device(person, frame):
+        return "iPad Air" if frame % 2 else "iPhone 6"
+
+    people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
+    file = str(table(tmp_path, people, device=device, split=lambda person, _: "test" if person == "dan" else "train"))
+    parts = {
+        split: ScreenDataset(file, split, hold_out={"device": "iPad Air"}, val_fraction=0.3, **SMALL)
+        for split in ("train", "val", "test")
+    }
+    assert parts["test"].labels.subjects == ["dan"]
+    assert sorted([*parts["train"].labels.subjects, *parts["val"].labels.subjects]) == ["anna", "ben", "cleo"]
+    devices = {split: part.labels.devices for split, part in parts.items()}
+    assert devices == {"train": ["iPhone 6"], "val": ["iPhone 6"], "test": ["iPad Air"]}
+    assert sum(map(len, parts.values())) == 8
+
+
 def test_people_are_held_out_where_there_is_no_val(tmp_path):
     file = str(table(tmp_path, {"anna": 3, "ben": 3, "dan": 2}))
     train, val = (ScreenDataset(file, split, **SMALL) for split in ("train", "val"))

@@ -1,6 +1,7 @@
 """Baselines, intervals, and reports that predictions.csv alone can give again."""
 
 import math
+from dataclasses import replace
 
 import pyarrow.csv
 import pytest
@@ -11,7 +12,7 @@ from gaze.screens.baselines import baseline_points
 from gaze.screens.figures import figures
 from gaze.screens.intervals import intervals
 from gaze.screens.reports import part_table, summary, write_reports
-from gaze.screens.table import points_in, prediction_table, read_predictions, rows_in, write_csv
+from gaze.screens.table import points_in, prediction_table, read_predictions, rows_in, unit_of, write_csv
 from tests.screens.labels import labels, rows
 
 
@@ -87,6 +88,19 @@ def test_a_screen_that_nobody_knows_is_no_baseline():
     found, _ = summary(made, resamples=0)
     assert "screen_centre" not in found
     assert found["pred"]["error_cm"] == 0
+
+
+def test_points_in_another_unit_are_named_by_it(tmp_path):
+    truth = replace(labels(), unit="half_windows")
+    write_csv(prediction_table(rows(truth, truth.point + 0.5), truth), tmp_path / "predictions.csv")
+    again = read_predictions(tmp_path / "predictions.csv")
+    assert unit_of(again) == "half_windows"
+    assert again["err_half_windows"].to_pylist() == pytest.approx([0.5**0.5] * 12, rel=1e-5)
+    found, ends = summary(again, resamples=10)
+    assert found["pred"]["subject_error_half_windows"] == pytest.approx(0.5**0.5, rel=1e-5)
+    assert set(ends["pred"]) <= set(found["pred"])
+    assert not [name for name in found["pred"] if "cm" in name]
+    assert unit_of(table()[0]) == "cm"
 
 
 def test_failed_predictions_survive_the_file(tmp_path):
