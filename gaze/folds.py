@@ -9,12 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.journal import Journal
 from gaze.report import find_runs
+from gaze.run_data import dataset_node
 from gaze.runs import TOP, build, check, differences, load_config, load_model, plain_config
 from gaze.screens.evaluation import about_screens, predictions, report
 from gaze.screens.table import LEFT_OUT
@@ -55,6 +56,7 @@ def evaluate_folds(
     resamples: int = 1000,
     seed: int = 0,
     out: Path | None = None,
+    root: str | None = None,
 ) -> None:
     """Write and print the reports of all runs of a protocol, each on the people whom it left out.
 
@@ -63,28 +65,37 @@ def evaluate_folds(
         hardware, batch_size, amp: what predicts.
         resamples, seed: of the intervals.
         out: where reports go; None: `evaluation` in the folder.
+        root: where the data set lies now; None: where it was in training.
 
     Raises:
         UserError: the runs do not make up one protocol about screens.
     """
     configs = {run: load_config(run) for run in find_runs(folder)}
     names = _left_out(folder, configs)
-    tables = [fold_table(run, names[run], config, hardware, batch_size, amp) for run, config in configs.items()]
+    tables = [fold_table(run, names[run], config, hardware, batch_size, amp, root) for run, config in configs.items()]
     table = pa.concat_tables(_renumbered(tables), promote_options="permissive")
     config = next(iter(configs.values()))
-    report(table, out or folder / FOLDER, {"split": "left out in turn", "model": str(config.name)}, resamples, seed)
+    about = {"split": "left out in turn", "model": str(config.name), "run": str(folder)}
+    report(table, out or folder / FOLDER, about, resamples, seed)
 
 
 def fold_table(
-    run: Path, name: str, config: DictConfig, hardware: Hardware, batch_size: int = 64, amp: bool = False
+    run: Path,
+    name: str,
+    config: DictConfig,
+    hardware: Hardware,
+    batch_size: int = 64,
+    amp: bool = False,
+    root: str | None = None,
 ) -> pa.Table:
     """The predictions of one run for those it left out, beside what its own training people teach the baselines.
 
     Args:
         name: of what was left out.
     """
-    check(config.dataset)
-    open_split = build(config.dataset)
+    node = OmegaConf.create({"dataset": dataset_node(plain_config(config.dataset), None, root)})
+    check(node)
+    open_split = build(node.dataset)
     test_set = open_split(split="test")
     if not about_screens(test_set):
         raise UserError(f"{run} is not about screens; a protocol of folds can be evaluated for points of gaze only")

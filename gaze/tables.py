@@ -64,13 +64,13 @@ def part_table(parts: Sequence[Part], title: str) -> None:
     _show(made)
 
 
-def fold_sheet(folds: pyarrow.Table, key: str, figures: Figures, intervals: Intervals) -> None:
+def fold_sheet(folds: pyarrow.Table, key: str, figures: Mapping[str, float], intervals: Mapping[str, Interval]) -> None:
     """Print one error for everybody who was left out, and below them the mean over people with its interval.
 
     Args:
         folds: as `gaze.screens.reports.fold_rows` makes them.
         key: name of the error.
-        figures, intervals: of all rows together, by the name of the points.
+        figures, intervals: that error over all people, by the name of the points.
     """
     names = [name for name in folds.column_names if name in figures]
 
@@ -81,7 +81,7 @@ def fold_sheet(folds: pyarrow.Table, key: str, figures: Figures, intervals: Inte
         for row in folds.to_pylist():
             sheet.add_row(row["left_out"], str(row["n"]), *(f"{row[name]:.3f}" for name in names))
         sheet.add_section()
-        cells = [_cells(figures[name], intervals.get(name, {}), [key], gap)[0] for name in names]
+        cells = _cells(figures, intervals, names, gap)
         sheet.add_row("mean over people", str(sum(folds["n"].to_pylist())), *cells)
         return sheet
 

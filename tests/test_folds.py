@@ -85,14 +85,8 @@ def test_everybody_who_is_not_left_out_trains_to_the_last_epoch(sweep):
 
 def test_the_figures_come_back_from_predictions_alone(sweep, tmp_path):
     folder = sweep[0] / "evaluation"
-    write_reports(read_predictions(folder / "predictions.csv"), tmp_path, {}, resamples=20)
-    for name in ("per_left_out", "per_subject"):
-        again, first = (pyarrow.csv.read_csv(where / f"{name}.csv").to_pydict() for where in (tmp_path, folder))
-        assert again.keys() == first.keys()
-        assert again["n"] == first["n"] == [6, 6, 6]
-        assert all(
-            again[key] == pytest.approx(first[key], nan_ok=True) for key in again if key not in ("left_out", "subject")
-        )
+    write_reports(read_predictions(folder / "predictions.csv"), tmp_path, resamples=20)
+    assert (tmp_path / "per_left_out.csv").read_text() == (folder / "per_left_out.csv").read_text()
 
 
 def changed(sweep, folder, *changes):

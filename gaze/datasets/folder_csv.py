@@ -14,15 +14,14 @@ from torch import Tensor
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
-from gaze.datasets.screen_labels import CM
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
 from gaze.recordings.folder_csv import FolderCsv as Recordings
-from gaze.recordings.folder_rows import LABEL_UNIT, Line
+from gaze.recordings.folder_rows import Line
 from gaze.recordings.rows import table_of
 from gaze.recordings.sample import Picture
 
@@ -83,9 +82,9 @@ class FolderCsv(ScreenFrames):
         table = table.append_column("row", pa.array(np.arange(len(table)))).filter(pa.array(mask))
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
         self._lines = [lines[number] for number in table["row"].to_pylist()]
-        labels, facts = pack(table)
-        labels = replace(labels, unit=self._unit())
-        self._kept: dict[int, Raw] = {}
+        unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
+        labels, facts = pack(table, unit)
+        self._kept: dict[tuple[int, tuple[str, ...]], Raw] = {}
         self._room = KEPT_BYTES
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
@@ -105,31 +104,18 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def _unit(self) -> str:
-        """The unit of all labels.
-
-        Raises:
-            DatasetError: some rows have a screen whose size is known, and some have none.
-        """
-        units = {line.sample.attrs.get(LABEL_UNIT, CM) for line in self._lines}
-        if len(units) > 1:
-            raise DatasetError(
-                f"{self.recording.root}: labels of some rows are in cm and of others in {(units - {CM}).pop()}; tell "
-                "recording.screen_cm, or a device for every row"
-            )
-        return (units or {CM}).pop()
-
-    def _raw(self, index: int) -> Raw:
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
         """The pictures of a frame, which stay in memory while there is room: small ones cost more to open than to augment."""
-        if index not in self._kept:
-            raw = self._opened(index)
+        wanted = index, tuple(streams)
+        if wanted not in self._kept:
+            raw = self._opened(index, streams)
             self._room -= sum(image.nbytes for image in raw.pictures.values())
             if self._room < 0:
                 return raw
-            self._kept[index] = raw
-        return self._kept[index]
+            self._kept[wanted] = raw
+        return self._kept[wanted]
 
-    def _opened(self, index: int) -> Raw:
+    def _opened(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:
@@ -137,8 +123,8 @@ class FolderCsv(ScreenFrames):
         elif sample.picture is not None:
             pictures = {"frame": _decoded(sample.picture)}
         else:
-            pictures = {stream: self._crop(line, stream) for stream in self._pictures}
-        absent = [stream for stream in self._pictures if not {stream, "frame"} & set(pictures)]
+            pictures = {stream: self._crop(line, stream) for stream in streams}
+        absent = [stream for stream in streams if not {stream, "frame"} & set(pictures)]
         if absent:
             raise ImageError(sample.sample_id, f"has no {absent[0]}; leave it out of dataset.streams")
         return Raw(pictures, sample.landmarks, sample.imu)

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from gaze.datasets.faults import DatasetError
+from gaze.datasets.faults import DatasetError, EmptySplitError
 from gaze.datasets.screen_table import shared_subjects
 from gaze.datasets.splits import SPLITS, hold_out
 
 log = logging.getLogger(__name__)
 
 HELD = ("subject", "device", "device_kind", "dataset")  # columns that a protocol may leave one value of out
+_APART = ("calib", "unused")  # what a table calls so is in no protocol's train, val and test
 SEEN = 0.1  # share of the people of training that validation looks at where everybody trains
 HoldOut = str | Mapping[str, str | None] | None
 
@@ -30,6 +31,9 @@ def frames_of(
     train, without what is held out. Validation is then
     drawn from the people who are left, as it is where a table has no validation split, by a hash of their names.
     With nothing held out, the column `split` decides.
+
+    Whatever is held out, frames that the table calls unused are in no split, and those that it keeps for calibration
+    are in calib and nowhere else, so that nobody is trained on, validated or tested with them.
 
     Args:
         root: where the table is from, for messages.
@@ -64,7 +68,7 @@ def frames_of(
     rows = part == split
     if not rows.any():
         there = ", ".join(sorted(set(part.tolist()))) or "no frame at all"
-        raise DatasetError(
+        raise EmptySplitError(
             f"split {split!r} of {root} holds no frame; the table has {there}; see hold_out to make splits"
         )
     return rows, sorted(set(subject[part == "train"].tolist()))
@@ -82,6 +86,7 @@ def _chosen(held: HoldOut) -> tuple[str, str] | None:
 
 
 def _left_out(root: str, table: pa.Table, subject: np.ndarray, part: np.ndarray, chosen: tuple[str, str]) -> np.ndarray:
+    """The split of each frame by who or what is held out; `part` is what the table says, of which little remains."""
     column, value = chosen
     names = np.array(table[column].cast(pa.string()).to_pylist(), dtype=object)
     test = names == value
@@ -95,7 +100,9 @@ def _left_out(root: str, table: pa.Table, subject: np.ndarray, part: np.ndarray,
     unused = np.where(test, trained, both & ~trained)
     if unused.any():
         log.info("%d frames of people who have both what is held out and something else are in no split", unused.sum())
-    return np.where(unused, "unused", np.where(test, "test", "train")).astype(object)
+    protocol = np.where(unused, "unused", np.where(test, "test", "train"))
+    apart = np.isin(part, _APART) & ~unused
+    return np.where(apart, part, protocol).astype(object)
 
 
 def _check_disjoint(root: str, table: pa.Table) -> None:

@@ -87,13 +87,6 @@ def _may_hold(group: pq.RowGroupMetaData, condition: Condition) -> bool:
     return relation not in tests or tests[relation](low if "<" in relation else high, value)
 
 
-def first_attrs(path: Path | str) -> dict[str, str]:
-    """The further facts of the first row of a table; what is true of all labels is among them."""
-    with open_file(table_files(path)[0]) as opened:
-        column = opened.read_row_group(0, columns=["attrs"])["attrs"] if opened.num_row_groups else []
-    return dict(column[0].as_py() or ()) if len(column) else {}
-
-
 class RowReader:
     """Single rows of a table, by number, in any order; only the named columns are read.
 
