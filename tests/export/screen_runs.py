@@ -28,7 +28,11 @@ def write_screen_run(path, head=HEAD, fusion=FUSION, **dataset):
     data = {"_target_": "gaze.datasets.screen.ScreenDataset", "_partial_": True, "path": "nowhere"}
     data |= {"streams": STREAMS, "face_size": 16, "eye_size": [8, 12]}
     path.mkdir(parents=True)
-    config = {"name": "toy", "model": model, "dataset": data | dataset}
+    config = {
+        "name": "toy",
+        "model": model,
+        "dataset": {key: value for key, value in (data | dataset).items() if value is not None},
+    }
     # Through JSON, so that what is there twice is written twice: runs have no aliases
     (path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))))
     torch.manual_seed(0)

@@ -6,6 +6,7 @@ from torch import nn
 
 from gaze.errors import UserError
 from gaze.export.baked import baked_devices, baked_in_script, refuse_baked, refuse_baked_script
+from gaze.export.format import quiet
 
 
 class Literal(nn.Module):
@@ -66,7 +67,7 @@ def test_tensors_on_other_devices_are_named():
 
 def test_scripts_are_looked_at_too():
     x = torch.rand(2, 3)
-    with pytest.warns(Warning, match=""):
+    with quiet():
         bound, free = torch.jit.trace(Literal(), x), torch.jit.trace(Free(), x)
     assert baked_in_script(free) == []
     with pytest.raises(UserError, match=r"constant\(cpu\)"):
