@@ -17,7 +17,7 @@ HEAD = {"_target_": "gaze.heads.point_laplace.PointLaplaceHead", "_partial_": Tr
 STREAMS = ["face", "left_eye", "right_eye", "geometry", "imu", "person"]  # the last two are of no use to it
 
 
-def write_screen_run(path, head=HEAD, fusion=FUSION, **dataset):
+def write_screen_run(folder, head=HEAD, fusion=FUSION, **dataset):
     """The run, whose weights make every output depend on every input that it looks at."""
     model = {
         "_target_": "gaze.models.screen.ScreenModel",
@@ -27,18 +27,18 @@ def write_screen_run(path, head=HEAD, fusion=FUSION, **dataset):
     }
     data = {"_target_": "gaze.datasets.screen.ScreenDataset", "_partial_": True, "path": "nowhere"}
     data |= {"streams": STREAMS, "face_size": 16, "eye_size": [8, 12]}
-    path.mkdir(parents=True)
+    folder.mkdir(parents=True)
     config = {
         "name": "toy",
         "model": model,
         "dataset": {key: value for key, value in (data | dataset).items() if value is not None},
     }
     # Through JSON, so that what is there twice is written twice: runs have no aliases
-    (path / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))))
+    (folder / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config))))
     torch.manual_seed(0)
     made = build(OmegaConf.create(model))
     for module in made.modules():
         if hasattr(module, "unit_cm"):
             module.set(torch.tensor([1.0, -5.0]), torch.tensor([3.0, 4.0]))
-    Checkpoints(path / "best").save(0, made, {"step": 0})
-    return path
+    Checkpoints(folder / "best").save(0, made, {"step": 0})
+    return folder

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gaze.errors import UserError
-from gaze.export.baked import baked_devices, baked_in_script, refuse_baked, refuse_baked_script
+from gaze.export.baked import baked_devices, baked_in_script, forget_checks, refuse_baked, refuse_baked_script
 from gaze.export.format import quiet
 
 
@@ -42,9 +42,16 @@ def program(module):
     return torch.export.export(module, (torch.rand(2, 3),))
 
 
-@pytest.mark.parametrize("module", [Cast, Branch])
-def test_what_binds_a_program_is_named(module):
-    assert any("(cpu)" in name for name in baked_devices(program(module())))
+def test_what_binds_a_graph_inside_a_graph_is_named():
+    assert baked_devices(program(Branch())) == ["aten.ones.default(cpu)", "aten.full.default(cpu)"]
+
+
+def test_checks_before_casts_are_forgotten():
+    made = program(Cast())
+    assert baked_devices(made) == ["aten._assert_tensor_metadata.default(cpu)"]
+    forget_checks(made)
+    assert baked_devices(made) == []
+    assert made.module()(torch.rand(2, 3, device="meta")).device.type == "meta"
 
 
 def test_a_bound_program_is_refused():
