@@ -11,6 +11,10 @@ MODELS = ("gaze.backbones.*", "gaze.fusions.*", "gaze.heads.*", "gaze.models.*",
 # Parts of a training run, which a user composes. Classes and factories that are meant for configs, not whole packages.
 TRUSTED = (
     *MODELS,
+    "gaze.calibration.finetune.FineTune",
+    "gaze.calibration.latent.Latent",
+    "gaze.calibration.linear_probe.LinearProbe",
+    "gaze.calibration.methods.*",
     "gaze.callbacks.*",
     "gaze.datasets.*",
     "gaze.losses.*",

@@ -12,9 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
 
-# What the samples of a screen look like to a model: another data set must give them as the run's own did.
-SHAPES = ("streams", "face_size", "eye_size", "landmarks")
-
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="evaluate", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
@@ -28,34 +25,26 @@ def main(cfg: DictConfig) -> None:
     from gaze.head_records import head_table, write_table
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
+    from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
-    from gaze.screens.evaluation import about_screens, predictions, report
+    from gaze.screens.evaluation import about_screens, predictions, report, report_again, training_labels
     from gaze.screens.table import read_predictions
     from gaze.tables import figure_table, part_table
 
     if cfg.predictions is not None:
-        report(
-            read_predictions(cfg.predictions),
-            Path(cfg.out or Path(cfg.predictions).parent),
-            {},
-            cfg.resamples,
-            cfg.seed,
-        )
+        folder = Path(cfg.out or Path(cfg.predictions).parent)
+        report_again(read_predictions(cfg.predictions), folder, cfg.resamples, cfg.seed)
         return
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
-    groups = {"dataset": cfg.dataset or config.dataset, "metric": cfg.metric or config.metric}
-    groups["more"] = cfg.scene_metric if cfg.metric is None else OmegaConf.create({})
-    nodes = OmegaConf.create({name: plain_config(node) for name, node in groups.items()})
+    own, chosen_set = plain_config(config.dataset), cfg.dataset and plain_config(cfg.dataset)
+    groups = {"metric": plain_config(cfg.metric or config.metric)}
+    groups["more"] = plain_config(cfg.scene_metric) if cfg.metric is None else {}
+    nodes = OmegaConf.create(groups | {"dataset": dataset_node(own, chosen_set, cfg.root)})
     # A data set's file has the picture size of some model; this run's model was trained on its own.
     size = cfg.image_size or OmegaConf.select(config, "dataset.image_size")
     if size is not None and (cfg.image_size or "image_size" in nodes.dataset):
         nodes.dataset.image_size = size
-    for name in SHAPES:
-        if other and name in nodes.dataset and OmegaConf.select(config, f"dataset.{name}") is not None:
-            nodes.dataset[name] = config.dataset[name]
-    if cfg.root is not None:
-        nodes.dataset.root = cfg.root
     check(nodes)
     title = f"{other}_{cfg.split}" if other else cfg.split
     out = Path(cfg.out or Path(cfg.run) / f"evaluation_{title}.json")
@@ -63,7 +52,7 @@ def main(cfg: DictConfig) -> None:
     open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
     name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
     if about_screens(test_set):
-        train_labels = open_split(split="train").labels if cfg.baselines else None
+        train_labels = training_labels(open_split) if cfg.baselines else None
         table = predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
         about = {
             "split": cfg.split,

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.result import Result
@@ -42,6 +43,7 @@ def workloads(
         "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
         "loader": lambda: iter([loader(rounds, size)]),
         "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
+        "screen_loader": lambda: iter([screen_loader(rounds)]),
     }
 
 

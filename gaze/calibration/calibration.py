@@ -12,19 +12,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gaze.calibration.adapted import Change, read_change, write_change
 from gaze.calibration.corrections import Correction, as_dict, from_dict
 from gaze.calibration.dots import CalibrationError, Dots
-from gaze.calibration.methods import method_named
+from gaze.calibration.methods import Method, method_named
 from gaze.calibration.selection import NONE, candidates, choose, left_out_error
 
 VERSION = 1
 SCALES = (0.7, 1.4)  # beyond these, or this far off, more is wrong than a person's eyes
 OFFSET_CM = 3.0
+CHANGE = "tensors"  # of a correction: the file beside the JSON that they are in
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The correction of one person's predictions by one model. `none` leaves them as they are."""
+    """The correction of one person's predictions by one model. `none` leaves them as they are.
+
+    Methods that change the model itself have a `Change` as their correction, which nothing but
+    `gaze.calibration.calibrated.calibrated_model` applies; it applies all others, too.
+    """
 
     method: str
     correction: Correction | None
@@ -40,26 +46,41 @@ class Calibration:
         """The calibrated points, cm, as the points are.
 
         Raises:
-            CalibrationError: the correction reads features, and there are none or of another number.
+            CalibrationError: the correction reads features, and there are none or of another number; or it is none
+                of points, but of the model.
         """
         if self.correction is None:
             return point
-        width = self.correction.width
-        if width:
-            if features is None or features.shape[-1] != width:
-                found = "none" if features is None else str(features.shape[-1])
-                raise CalibrationError(
-                    f"this {self.method} calibration reads {width} features and was given {found}; "
-                    f"use the model that it was made with"
-                )
-            features = features.double()
-        return self.correction.apply(point.double(), features).to(point.dtype)
+        features = self.readable(features)
+        features = None if features is None else features.cpu().double()
+        return self.correction.apply(point.cpu().double(), features).to(point)
+
+    def readable(self, features: Float[Tensor, "n f"] | None) -> Float[Tensor, "n f"] | None:
+        """The features, or None if they are not read.
+
+        Raises:
+            CalibrationError: they are, and there are none or of another number.
+        """
+        width = 0 if self.correction is None else self.correction.width
+        if width and (features is None or features.shape[-1] != width):
+            found = "none" if features is None else str(features.shape[-1])
+            raise CalibrationError(
+                f"this {self.method} calibration reads {width} features and was given {found}; "
+                f"use the model that it was made with"
+            )
+        return features if width else None
 
     def write(self, file: str | Path) -> None:
-        """Keep it as JSON."""
+        """Keep it as JSON; the tensors of a changed model in a file of the same name that ends in .safetensors."""
+        path = Path(file)
         plain = {name: value for name, value in vars(self).items() if name != "correction"}
-        plain["correction"] = None if self.correction is None else as_dict(self.correction)
-        Path(file).write_text(json.dumps({"gaze_calibration": VERSION, **plain}, indent=1) + "\n")
+        if isinstance(self.correction, Change):
+            tensors = path.with_suffix(".safetensors")
+            write_change(self.correction, tensors)
+            plain["correction"] = {CHANGE: tensors.name}
+        else:
+            plain["correction"] = None if self.correction is None else as_dict(self.correction)
+        path.write_text(json.dumps({"gaze_calibration": VERSION, **plain}, indent=1) + "\n")
 
 
 def read_calibration(file: str | Path) -> Calibration:
@@ -82,25 +103,38 @@ def read_calibration(file: str | Path) -> Calibration:
         found = "no calibration" if version is None else f"a calibration of version {version}"
         raise CalibrationError(f"{path} holds {found}; expected version {VERSION}; calibrate again")
     try:
-        correction = plain.pop("correction")
-        return Calibration(correction=None if correction is None else from_dict(correction), **plain)
+        return Calibration(correction=_correction(plain.pop("correction"), path.parent), **plain)
+    except CalibrationError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} is a damaged calibration: {error!r}; calibrate again") from error
 
 
-def calibrate(dots: Dots, method: str | None = None, about: Mapping[str, str] | None = None) -> Calibration:
+def calibrate(
+    dots: Dots, methods: Mapping[str, Method], method: str | None = None, about: Mapping[str, str] | None = None
+) -> Calibration:
     """A calibration by a method, or by the one that leave-one-dot-out finds best; none if nothing helps beyond noise.
+
+    Args:
+        methods: by name, the preferred first.
+        method: the name of one of them; None: it is chosen.
+        about: kept with the calibration.
 
     Raises:
         CalibrationError: the method is unknown, or needs other dots than these.
     """
-    names = candidates(dots, len(dots)) if method is None else [method]
-    fits = {name: method_named(name, dots) for name in names}
-    compared = [NONE, *(name for name in names if fits[name].needs < len(dots))] if len(dots) > 1 else []
-    errors = {name: float(left_out_error(name, dots, dots.frames).mean()) for name in compared}
-    chosen = [*names, NONE][int(choose(dots, dots.frames, names))] if method is None else method
+    names = candidates(methods, dots, len(dots)) if method is None else [method]
+    fits = {name: method_named(name, methods, dots) for name in names}
+    errors = {}
+    if len(dots) > 1:
+        compared = {name: fit for name, fit in fits.items() if fit.needs < len(dots)}
+        errors = {
+            name: float(left_out_error(fit, dots, dots.frames).mean())
+            for name, fit in [(NONE, None), *compared.items()]
+        }
+    chosen = [*names, NONE][int(choose(list(fits.values()), dots, dots.frames))] if method is None else method
     correction = None if chosen == NONE else fits[chosen].fit(dots, dots.frames)
-    calibrated = dots.point if correction is None else correction.apply(dots.point, dots.features)
+    calibrated = dots.point if correction is None else correction.of(dots)
     matrix = _matrix(dots.point, calibrated)
     offset = (calibrated - dots.point).mean(0)
     return Calibration(
@@ -114,6 +148,12 @@ def calibrate(dots: Dots, method: str | None = None, about: Mapping[str, str] | 
         _warnings(matrix, offset, len(dots), chosen),
         dict(about or {}),
     )
+
+
+def _correction(plain: Any, folder: Path) -> Correction | None:
+    if plain is None:
+        return None
+    return read_change(folder / plain[CHANGE]) if CHANGE in plain else from_dict(plain)
 
 
 def _matrix(before: Float[Tensor, "k 2"], after: Float[Tensor, "k 2"]) -> Float[Tensor, "2 2"]:

@@ -6,36 +6,39 @@ Leading axes ``*r`` are resamplings, each with its own fit; a calibration that i
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gaze.calibration.dots import Dots, Frames
 
-@runtime_checkable
-class Correction(Protocol):
+
+class Correction:
     """A fitted function; cm in, cm out."""
 
     @property
     def width(self) -> int:
         """The number of features it reads."""
+        return 0
 
     def apply(self, point: Tensor, features: Tensor | None = None) -> Tensor:
         """The calibrated points."""
+        raise NotImplementedError
+
+    def of(self, seen: Dots | Frames) -> Float[Tensor, "*r n 2"]:
+        """The calibrated points of dots or frames, in each resampling."""
+        return self.apply(seen.point.double(), seen.features)
 
 
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(Correction):
     """Adds a polynomial of the standardised prediction: constant, affine or quadratic, by its number of terms."""
 
     mean: Float[Tensor, "*r 2"]  # cm
     scale: Float[Tensor, "*r 2"]  # cm
     coefficients: Float[Tensor, "*r m 2"]  # cm, of 1, x, y, x^2, xy, y^2
-
-    @property
-    def width(self) -> int:
-        return 0
 
     def apply(self, point: Float[Tensor, "... n 2"], features: Tensor | None = None) -> Float[Tensor, "... n 2"]:
         standard = (point - self.mean.unsqueeze(-2)) / self.scale.unsqueeze(-2)
@@ -43,7 +46,7 @@ class Polynomial:
 
 
 @dataclass(frozen=True)
-class FeatureLinear:
+class FeatureLinear(Correction):
     """Adds a linear function of the features."""
 
     weights: Float[Tensor, "*r f 2"]
@@ -59,17 +62,13 @@ class FeatureLinear:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbours(Correction):
     """Adds the mean residual of the nearest dots, weighted by the inverse of their distance."""
 
     point: Float[Tensor, "k 2"]
     residual: Float[Tensor, "k 2"]
     weight: Float[Tensor, "*r k"]  # 0: not a dot of this resampling
     neighbours: int
-
-    @property
-    def width(self) -> int:
-        return 0
 
     def apply(self, point: Float[Tensor, "... n 2"], features: Tensor | None = None) -> Float[Tensor, "... n 2"]:
         distance = (point.unsqueeze(-2) - self.point).norm(dim=-1)
@@ -80,7 +79,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class SupportVectors:
+class SupportVectors(Correction):
     """A radial basis function of the features, added to the prediction or instead of it."""
 
     support: Float[Tensor, "k f"]

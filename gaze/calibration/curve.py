@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import torch
 from jaxtyping import Float
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from gaze.calibration.dots import Dots, Frames, dots_of
-from gaze.calibration.methods import METHODS, in_one_place
+from gaze.calibration.methods import Method, in_one_place, lacks
 from gaze.calibration.selection import NONE, candidates, choose
 from gaze.screens.table import write_csv
 from gaze.seeds import generator
@@ -22,7 +24,7 @@ CHOSEN = "chosen"  # by leave-one-dot-out among the calibration dots
 
 def curve(
     people: Mapping[str, Frames],
-    methods: Iterable[str] | None = None,
+    methods: Mapping[str, Method],
     points: Sequence[int] = POINTS,
     draws: int = 10,
     seed: int = 0,
@@ -33,10 +35,11 @@ def curve(
     calibration dots of fewer points are among those of more. A person counts where enough dots are left; every row has
     the error without calibration of the same people and dots.
     """
-    names = [NONE, *(METHODS if methods is None else methods), CHOSEN]
+    names = [NONE, *methods, CHOSEN]
     errors: dict[tuple[str, int], list[Tensor]] = {}
-    for number, frames in enumerate(people.values()):
-        for key, error in _of_person(frames, names, points, draws, generator(seed, number).initial_seed()).items():
+    shown = track(people.values(), description="drawing dots", console=Console(stderr=True), transient=True)
+    for number, frames in enumerate(shown):
+        for key, error in _of_person(frames, methods, points, draws, generator(seed, number).initial_seed()).items():
             errors.setdefault(key, []).append(error)
     rows = []
     for name in names:
@@ -67,7 +70,7 @@ def _row(
 
 
 def _of_person(
-    frames: Frames, names: Sequence[str], points: Sequence[int], draws: int, seed: int
+    frames: Frames, methods: Mapping[str, Method], points: Sequence[int], draws: int, seed: int
 ) -> dict[tuple[str, int], Float[Tensor, "3"]]:
     """Error of frames, of fixations and the number of held-out dots, means over draws, by method and number of points."""
     dots, which = dots_of(frames)
@@ -82,27 +85,26 @@ def _of_person(
             continue
         weight = dots.frames * (place < count)
         calibrated = {NONE: frames.point.double().expand(draws, len(frames), 2)}
-        for name in names:
-            if name in METHODS and _possible(name, dots, count):
-                calibrated[name] = METHODS[name].fit(dots, weight).apply(frames.point.double(), frames.features)
-        if CHOSEN in names:
-            options = candidates(dots, count)
-            for name in options:
-                if name not in calibrated:
-                    calibrated[name] = METHODS[name].fit(dots, weight).apply(frames.point.double(), frames.features)
-            stacked = torch.stack([calibrated[name] for name in [*options, NONE]])
-            number = choose(dots, weight, options) % len(stacked)
-            calibrated[CHOSEN] = stacked[number, torch.arange(draws)]
-        for name in names:
-            if name in calibrated:
-                found[name, count] = _errors(calibrated[name], frames, which, test, held)
+        for name, method in methods.items():
+            if _possible(method, dots, count):
+                calibrated[name] = method.fit(dots, weight).of(frames)
+        calibrated[CHOSEN] = torch.stack(
+            [_chosen(dots.at(order[draw, :count]), methods, calibrated)[draw] for draw in range(draws)]
+        )
+        for name, point in calibrated.items():
+            found[name, count] = _errors(point, frames, which, test, held)
     return found
 
 
-def _possible(name: str, dots: Dots, count: int) -> bool:
-    method = METHODS[name]
+def _chosen(dots: Dots, methods: Mapping[str, Method], calibrated: Mapping[str, Tensor]) -> Float[Tensor, "d n 2"]:
+    """The points of the method that these dots choose, in all draws."""
+    names = [name for name in candidates(methods, dots, len(dots)) if name in calibrated]
+    return calibrated[[*names, NONE][int(choose([methods[name] for name in names], dots, dots.frames))]]
+
+
+def _possible(method: Method, dots: Dots, count: int) -> bool:
     spread = method.needs == 1 or not in_one_place(dots)
-    return count >= method.needs and spread and not (method.reads_features and dots.features is None)
+    return count >= method.needs and spread and not lacks(method, dots)
 
 
 def _errors(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gaze.calibration.looks import Looks
 from gaze.errors import UserError
 
 
@@ -23,9 +24,20 @@ class Frames:
     target: Float[Tensor, "n 2"]  # where the dot was
     dot: Int[Tensor, "n"]  # number of the fixation; -1 where unknown: then equal targets are one dot
     features: Float[Tensor, "n f"] | None = None
+    looks: Looks | None = None  # of the same frames, if the model is there
 
     def __len__(self) -> int:
         return len(self.point)
+
+    def at(self, rows: Tensor) -> Frames:
+        """Some of the frames, by a mask or by their numbers."""
+        return Frames(
+            self.point[rows],
+            self.target[rows],
+            self.dot[rows],
+            None if self.features is None else self.features[rows],
+            None if self.looks is None else self.looks.at(rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,27 @@ class Dots:
     target: Float[Tensor, "k 2"]
     frames: Float[Tensor, "k"]
     features: Float[Tensor, "k f"] | None = None
+    looks: Looks | None = None  # of the frames that count, if the model is there
+    look_dot: Int[Tensor, "m"] | None = None  # the dot of each of them
 
     def __len__(self) -> int:
         return len(self.point)
+
+    def at(self, dots: Int[Tensor, "d"]) -> Dots:
+        """Some of the dots, by their numbers."""
+        looks = look_dot = None
+        if self.looks is not None and self.look_dot is not None:
+            place = torch.full((len(self),), -1)
+            place[dots] = torch.arange(len(dots))
+            look_dot = place[self.look_dot]
+            looks, look_dot = self.looks.at(look_dot >= 0), look_dot[look_dot >= 0]
+        features = None if self.features is None else self.features[dots]
+        return Dots(self.point[dots], self.target[dots], self.frames[dots], features, looks, look_dot)
+
+    def medians(self, value: Float[Tensor, "m a"]) -> Float[Tensor, "k a"]:
+        """Of what is known of the frames in `looks`: the median for each dot."""
+        assert self.look_dot is not None
+        return torch.stack([value[self.look_dot == dot].quantile(0.5, dim=0) for dot in range(len(self))])
 
     @property
     def residual(self) -> Float[Tensor, "k 2"]:
@@ -70,11 +100,14 @@ def dots_of(frames: Frames, middle: float = 0.5) -> tuple[Dots, Int[Tensor, "n"]
     def medians(value: Tensor) -> Tensor:
         return torch.stack([value[rows].double().quantile(0.5, dim=0) for rows in kept])
 
+    numbers = torch.cat([torch.full((len(rows),), number) for number, rows in enumerate(kept)])
     return Dots(
         point=medians(frames.point),
         target=medians(frames.target),
         frames=torch.tensor([float(len(rows)) for rows in kept], dtype=torch.float64),
         features=None if frames.features is None else medians(frames.features),
+        looks=None if frames.looks is None else frames.looks.at(torch.cat(kept)),
+        look_dot=None if frames.looks is None else numbers,
     ), which
 
 

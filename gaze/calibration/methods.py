@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -31,8 +32,16 @@ class Method(Protocol):
         """The fewest dots it can be fitted to."""
 
     @property
-    def reads_features(self) -> bool:
-        """Does it need the model, and not only its predictions?"""
+    def offered(self) -> int | None:
+        """The number of dots from which on it is among those that are chosen from; None: only by name."""
+
+    @property
+    def folds(self) -> int | None:
+        """Into how many parts dots are divided to be left out; None: each is left out by itself."""
+
+    @property
+    def reads(self) -> str:
+        """The attribute of `Dots` that it needs beside predictions; "" if it needs none."""
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> Correction:
         """The correction of each resampling; a dot of weight 0 has no influence on it."""
@@ -46,16 +55,18 @@ class PolynomialFit:
     it K / (K + k0) times the mean residual.
     """
 
-    penalties: tuple[float, ...]
+    penalties: Sequence[float]
     needs: int = 1
-    reads_features: bool = False
+    offered: int | None = None
+    folds: int | None = None
+    reads: ClassVar[str] = ""
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> Polynomial:
-        weight = _balanced(weight)
+        weight = balanced(weight)
         mean, scale = _moments(dots.point, weight)
         design = terms((dots.point - mean.unsqueeze(-2)) / scale.unsqueeze(-2), len(self.penalties))
         weighted = (design * weight.unsqueeze(-1)).mT
-        normal = weighted @ design + torch.tensor(self.penalties, dtype=weight.dtype).diag()
+        normal = weighted @ design + torch.tensor(list(self.penalties), dtype=weight.dtype).diag()
         # The pseudo-inverse gives the least of all solutions where dots do not tell them apart.
         inverse = torch.linalg.pinv(normal, hermitian=True, rtol=1e-10)
         return Polynomial(mean, scale, inverse @ (weighted @ dots.residual))
@@ -67,11 +78,13 @@ class FeatureRidge:
 
     alpha: float
     needs: int = 3
-    reads_features: bool = True
+    offered: int | None = None
+    folds: int | None = None
+    reads: ClassVar[str] = "features"
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> FeatureLinear:
         assert dots.features is not None
-        weight = _balanced(weight)
+        weight = balanced(weight)
         mean, scale = _moments(dots.features, weight)
         middle = _average(dots.residual, weight)
         root = weight.sqrt().unsqueeze(-1)
@@ -89,7 +102,9 @@ class NearestDots:
 
     neighbours: int
     needs: int = 1
-    reads_features: bool = False
+    offered: int | None = None
+    folds: int | None = None
+    reads: ClassVar[str] = ""
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> Neighbours:
         return Neighbours(dots.point, dots.residual, weight, self.neighbours)
@@ -107,11 +122,13 @@ class SupportVectorFit:
     cost: float = 1.0
     epsilon_cm: float = 0.2
     needs: int = 3
-    reads_features: bool = True
+    offered: int | None = None
+    folds: int | None = None
+    reads: ClassVar[str] = "features"
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> SupportVectors:
         assert dots.features is not None
-        weight = _balanced(weight)
+        weight = balanced(weight)
         _, scale = _moments(dots.features, weight)
         target = dots.target if self.absolute else dots.residual
         middle = _average(target, weight)
@@ -124,29 +141,21 @@ class SupportVectorFit:
         return SupportVectors(dots.features, scale, dual, bias + middle, self.absolute)
 
 
-METHODS: dict[str, Method] = {
-    "offset": PolynomialFit((0.0,)),
-    "offset_shrunk": PolynomialFit((2.0,)),
-    "affine_ridge": PolynomialFit((1.0, 4.0, 4.0), needs=3),
-    "affine_ls": PolynomialFit((0.0, 0.0, 0.0), needs=3),
-    "poly2": PolynomialFit((0.0,) * 6, needs=6),
-    "knn": NearestDots(3, needs=3),
-    "per_dot": NearestDots(1),
-    "ridge_feat": FeatureRidge(300.0),
-    "svr": SupportVectorFit(),
-    "svr_absolute": SupportVectorFit(absolute=True),
+READS = {
+    "features": "reads the model's features, which a table of predictions lacks; give run=...",
+    "looks": "changes the output head of a model, and there is no model with one; give the run=... of a pog_ model",
 }
 
 
-def method_named(name: str, dots: Dots) -> Method:
+def method_named(name: str, methods: Mapping[str, Method], dots: Dots) -> Method:
     """A method that these dots suffice for.
 
     Raises:
-        CalibrationError: there is no such method, or the dots are too few, all in one place or without features.
+        CalibrationError: there is no such method, or the dots are too few, all in one place or without what it reads.
     """
-    if name not in METHODS:
-        raise CalibrationError(f"there is no calibration method {name!r}; choose one of {', '.join(METHODS)}")
-    method = METHODS[name]
+    if name not in methods:
+        raise CalibrationError(f"there is no calibration method {name!r}; choose one of {', '.join(methods)}")
+    method = methods[name]
     if len(dots) < method.needs:
         raise CalibrationError(
             f"{name} needs at least {method.needs} dots and there {_are(len(dots))}; show more, or choose offset_shrunk"
@@ -157,9 +166,14 @@ def method_named(name: str, dots: Dots) -> Method:
             f"all {len(dots)} dots are at ({x:.2f}, {y:.2f}) cm, and {name} needs dots in different places; "
             f"spread them over the screen, or choose offset_shrunk"
         )
-    if method.reads_features and dots.features is None:
-        raise CalibrationError(f"{name} reads the model's features, which a table of predictions lacks; give run=...")
+    if lacks(method, dots):
+        raise CalibrationError(f"{name} {READS[method.reads]}")
     return method
+
+
+def lacks(method: Method, dots: Dots) -> bool:
+    """Does it need more than is known of the dots?"""
+    return bool(method.reads) and getattr(dots, method.reads) is None
 
 
 def in_one_place(dots: Dots) -> bool:
@@ -171,7 +185,7 @@ def _are(count: int) -> str:
     return "is 1" if count == 1 else f"are {count}"
 
 
-def _balanced(weight: Float[Tensor, "*r k"]) -> Float[Tensor, "*r k"]:
+def balanced(weight: Float[Tensor, "*r k"]) -> Float[Tensor, "*r k"]:
     """The same weights with the number of dots as their sum."""
     return weight * ((weight > 0).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True))
 

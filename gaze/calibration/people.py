@@ -2,84 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float
-from rich.console import Console
-from rich.progress import track
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gaze.calibration.dots import CalibrationError, Frames
+from gaze.calibration.dots import CalibrationError, Frames, dots_of
+from gaze.calibration.looks import Listener, Looks
 from gaze.datasets.dataset import Dataset
-from gaze.evaluation import on_batches
+from gaze.datasets.screen_labels import ScreenLabels
 from gaze.hardware import Hardware
-from gaze.loading import release
-from gaze.screens.evaluation import about_screens
-from gaze.screens.rows import PointRows, joined, rows_of
-from gaze.screens.table import prediction_table, rows_in
+from gaze.screens.evaluation import about_screens, observe, table_of
+from gaze.screens.table import rows_in
+from gaze.seeds import generator
+
+KEPT = 512  # decoded samples of somebody; decoding them for every step would cost more than the step
 
 
 class Predictions(NamedTuple):
-    """All frames of all people: the table of an evaluation, the features if there is a model, and what dots are for."""
+    """All frames of all people: the table of an evaluation, and if there is a model, what it told beside it."""
 
     table: pa.Table
     features: Float[Tensor, "n f"] | None = None
     calibration: Bool[Tensor, "n"] | None = None  # is the frame of a dot meant for calibration?
+    looks: Looks | None = None
 
 
-def predict_with_features(
-    model: nn.Module, data: Dataset, hardware: Hardware, batch_size: int = 64, amp: bool = False
+class Person(NamedTuple):
+    """One person's frames."""
+
+    rows: Int[Tensor, "n"]  # of the table
+    frames: Frames
+    meant: Bool[Tensor, "n"]  # is it of a dot meant for calibration?
+
+
+def predict(
+    model: nn.Module,
+    data: Dataset,
+    hardware: Hardware,
+    train_labels: ScreenLabels | None = None,
+    batch_size: int = 64,
+    amp: bool = False,
 ) -> Predictions:
-    """What a model says of a split of a screen data set.
+    """What a model says of a split of a screen data set, and all that calibration methods read.
+
+    Args:
+        train_labels: what baselines learn from; None leaves them out.
 
     Raises:
         CalibrationError: the data set is none of screens.
     """
     if not about_screens(data):
         raise CalibrationError("the data set holds no frames of somebody who looks at a screen; nothing to calibrate")
-    predict = on_batches(model.to(hardware.device), hardware, amp)
-    loader = hardware.loader(data, batch_size=batch_size)
-    rows, features = list[PointRows](), list[Tensor]()
-    for batch in track(loader, description="predicting", console=Console(stderr=True), transient=True):
-        prediction = predict(batch).map(Tensor.cpu)
-        rows.append(rows_of(prediction.point, batch.targets))  # type: ignore[attr-defined]
-        if prediction.features is not None:  # type: ignore[attr-defined]
-            features.append(prediction.features)  # type: ignore[attr-defined]
-    release(loader)
-    labels = data.labels  # type: ignore[attr-defined]
-    table = prediction_table(joined(rows), labels)
-    return Predictions(table, torch.cat(features) if features else None, labels.calibration.bool())
+    with Listener(model) as listener:
+        observed = observe(model, data, hardware, batch_size, amp)
+    looks = None
+    if listener.heard is not None:
+        sample = lru_cache(KEPT)(lambda index: data.sample(index, None).inputs)
+        looks = Looks(model, listener.heard, torch.arange(len(data)), sample, hardware)
+    labels: ScreenLabels = data.labels  # type: ignore[attr-defined]
+    table = table_of(observed, labels, train_labels)
+    return Predictions(table, observed.features, labels.calibration.bool(), looks)
 
 
-def people_in(predictions: Predictions) -> dict[str, tuple[Frames, Bool[Tensor, "n"]]]:
-    """The frames of each person by name, and which of them are of dots meant for calibration: all if none is marked.
+def people_in(predictions: Predictions, names: Sequence[str] | None = None) -> dict[str, Person]:
+    """The people by name. Meant for calibration are all dots of a person of whom none is marked.
+
+    Args:
+        names: who is asked about; None: all.
 
     Raises:
-        CalibrationError: there are no frames.
+        CalibrationError: there are no frames, or nobody of a name.
     """
     table = predictions.table
     if not len(table):
         raise CalibrationError(
             "there are no calibration dots: the predictions have no row; give those of another split"
         )
-    rows, names = rows_in(table), table["subject"].to_pylist()
+    rows, features = rows_in(table), predictions.features
     of_person: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
+    for row, name in enumerate(table["subject"].to_pylist()):
         of_person.setdefault(name, []).append(row)
+    unknown = [name for name in names or () if name not in of_person]
+    if unknown:
+        some = ", ".join(list(of_person)[:20])
+        raise CalibrationError(f"there is nobody called {', '.join(map(repr, unknown))}; the split has {some}")
     found = {}
-    for name, places in of_person.items():
-        chosen = torch.tensor(places)
-        features = predictions.features
+    for name in of_person if names is None else names:
+        chosen = torch.tensor(of_person[name])
         frames = Frames(
             rows.point[chosen],
             rows.truth[chosen],
             rows.fixation[chosen],
             None if features is None else features[chosen].double(),
+            None if predictions.looks is None else predictions.looks.at(chosen),
         )
         meant = torch.ones(len(chosen), dtype=torch.bool)
         if predictions.calibration is not None and bool(predictions.calibration[chosen].any()):
             meant = predictions.calibration[chosen]
-        found[name] = frames, meant
+        found[name] = Person(chosen, frames, meant)
     return found
+
+
+def with_dots(person: Person, dots: int, seed: int) -> Person:
+    """The person calibrated by so many of the dots that are meant for it, drawn; all others are held out.
+
+    Raises:
+        CalibrationError: there are fewer, or no dot would be left to measure with.
+    """
+    _, which = dots_of(person.frames)
+    meant = which[person.meant].unique()
+    if not 1 <= dots <= len(meant) or dots == int(which.max()) + 1:
+        raise CalibrationError(
+            f"dots={dots} are to calibrate and {len(meant)} of {int(which.max()) + 1} are there for it; at least one "
+            f"must be left to measure with: give fewer, or dots=null"
+        )
+    drawn = meant[torch.randperm(len(meant), generator=generator(seed, len(meant)))[:dots]]
+    return person._replace(meant=torch.isin(which, drawn))

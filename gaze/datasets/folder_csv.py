@@ -11,12 +11,12 @@ import pyarrow as pa
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gaze.datasets.faults import DatasetError
-from gaze.datasets.image import ImageError, decode_image, read_image
+from gaze.datasets.faults import DatasetError, Fault
+from gaze.datasets.image import ImageError, decode_image, looks_whole, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
@@ -78,8 +78,11 @@ class FolderCsv(ScreenFrames):
         mask, people = frames_of(str(root / recording.file), table, split, hold_out, val_fraction)
         table = table.append_column("row", pa.array(np.arange(len(table)))).filter(pa.array(mask))
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
+        faults = faults + more
+        table, more = _whole(table, lines, self._pictures)
         self._lines = [lines[number] for number in table["row"].to_pylist()]
-        labels, facts = pack(table)
+        unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,
@@ -98,7 +101,7 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def _raw(self, index: int) -> Raw:
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:
@@ -106,8 +109,8 @@ class FolderCsv(ScreenFrames):
         elif sample.picture is not None:
             pictures = {"frame": _decoded(sample.picture)}
         else:
-            pictures = {stream: self._crop(line, stream) for stream in self._pictures}
-        absent = [stream for stream in self._pictures if not {stream, "frame"} & set(pictures)]
+            pictures = {stream: self._crop(line, stream) for stream in streams}
+        absent = [stream for stream in streams if not {stream, "frame"} & set(pictures)]
         if absent:
             raise ImageError(sample.sample_id, f"has no {absent[0]}; leave it out of dataset.streams")
         return Raw(pictures, sample.landmarks, sample.imu)
@@ -119,6 +122,25 @@ class FolderCsv(ScreenFrames):
                 line.sample.sample_id, f"has no {stream}; name its column, or leave it out of dataset.streams"
             )
         return _decoded(picture)
+
+
+def _whole(table: pa.Table, lines: list[Line], pictures: list[str]) -> tuple[pa.Table, list[Fault]]:
+    """The rows but for those with a picture that is cut off or none, and a fault for each of these."""
+    found: dict[int, str] = {}
+    for place, number in enumerate(table["row"].to_pylist()):
+        line = lines[number]
+        files = [line.strip, line.sample.picture, *(getattr(line.sample, stream) for stream in pictures)]
+        for file in files:
+            try:
+                if isinstance(file, Path) and not looks_whole(file):
+                    read_image(file)  # what follows a good picture is no fault
+            except ImageError as error:
+                found[place] = str(error)
+    do = "or remove the row"
+    faults = [Fault(table["sample_id"][i].as_py(), what, "", do) for i, what in found.items()]
+    keep = np.ones(len(table), dtype=bool)
+    keep[list(found)] = False
+    return table.filter(pa.array(keep)), faults
 
 
 def _decoded(picture: Picture) -> UInt8[Tensor, "3 H W"]:

@@ -85,7 +85,10 @@ def looks_whole(path: str | os.PathLike[str]) -> bool:
 
 
 def read_image(
-    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, upright: bool = True
+    path: str | os.PathLike[str],
+    max_pixels: int = MAX_PIXELS,
+    upright: bool = True,
+    at_least: tuple[int, int] | None = None,
 ) -> UInt8[Tensor, "3 H W"]:
     """The picture as a person sees it: RGB, upright, transparency over white; 16 bits a channel become 8.
 
@@ -97,6 +100,7 @@ def read_image(
         max_pixels: an image of more pixels than this is taken for a decompression bomb.
         upright: turn the picture as its EXIF orientation says. False leaves it as it is stored, which is
             what annotations mean that were made with a library that doesn't turn, such as Pillow.
+        at_least: see `decode_image`.
 
     Raises:
         ImageError: the file is missing, unreadable, damaged, too large, or not a JPEG, PNG, WebP or BMP.
@@ -107,14 +111,22 @@ def read_image(
             data = file.read()
     except OSError as error:
         raise ImageError(name, _unreadable(error)) from error
-    return decode_image(name, data, max_pixels, upright)
+    return decode_image(name, data, max_pixels, upright, at_least)
 
 
-def decode_image(name: str, data: bytes, max_pixels: int = MAX_PIXELS, upright: bool = True) -> UInt8[Tensor, "3 H W"]:
+def decode_image(
+    name: str,
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    upright: bool = True,
+    at_least: tuple[int, int] | None = None,
+) -> UInt8[Tensor, "3 H W"]:
     """The picture in the bytes of an image file, as `read_image` gives it.
 
     Args:
         name: what the bytes are, for messages.
+        at_least: (height, width) that are enough, for pictures that are made smaller anyway. A JPEG is then decoded at
+            a half, a quarter or an eighth of its size, which its blocks give almost for free, if that is no smaller.
 
     Raises:
         ImageError: the bytes are damaged, too large, or not a JPEG, PNG, WebP or BMP.
@@ -122,11 +134,16 @@ def decode_image(name: str, data: bytes, max_pixels: int = MAX_PIXELS, upright: 
     jpeg = simplejpeg is not None and data.startswith(b"\xff\xd8")
     stored = jpeg and (not upright or data.find(b"Exif\0", 0, 65536) < 0)  # then there is nothing to ask Pillow for
     image = None if stored else _opened(name, io.BytesIO(data), max_pixels)
-    array = _decode_jpeg(name, data, max_pixels) if jpeg else None
+    turn = _orientation(image) if upright and image is not None else 1
+    if at_least is not None and turn in _TURNED and _TURNED[turn][0]:
+        at_least = at_least[::-1]
+    array = _decode_jpeg(name, data, max_pixels, at_least) if jpeg else None
     if array is None:
-        array = _decode(name, image or _opened(name, io.BytesIO(data), max_pixels))
-    tensor = torch.from_numpy(array).permute(2, 0, 1)
-    return _turned(tensor, _orientation(image)) if upright and image is not None else tensor
+        image = image or _opened(name, io.BytesIO(data), max_pixels)
+        if at_least is not None and image.format == "JPEG":
+            image.draft("RGB", at_least[::-1])
+        array = _decode(name, image)
+    return _turned(torch.from_numpy(array).permute(2, 0, 1), turn)
 
 
 def resize(image: UInt8[Tensor, "3 H W"], size: Sequence[int]) -> UInt8[Tensor, "3 h w"]:
@@ -138,14 +155,20 @@ def resize(image: UInt8[Tensor, "3 H W"], size: Sequence[int]) -> UInt8[Tensor, 
     return pixels.resize(image, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
 
 
-def _decode_jpeg(path: str, data: bytes, max_pixels: int) -> np.ndarray | None:
+def _decode_jpeg(path: str, data: bytes, max_pixels: int, at_least: tuple[int, int] | None = None) -> np.ndarray | None:
     """Height x width x 3, or None for the colours that only Pillow converts well (CMYK)."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         _check_pixels(path, height, width, max_pixels)
         if colours in ("YCbCr", "Gray", "RGB"):
             # Into memory of ours: what it allocates itself comes fresh from the system, at 0.4 ms a megapixel.
-            return simplejpeg.decode_jpeg(data, "RGB", strict=True, buffer=np.empty((height, width, 3), np.uint8))
+            enough = at_least or (height, width)
+            factor = next(f for f in (8, 4, 2, 1) if f == 1 or (height >= enough[0] * f and width >= enough[1] * f))
+            room = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
+            least = room.shape if factor > 1 else (0, 0)  # by its own rule it would also take odd eighths
+            return simplejpeg.decode_jpeg(
+                data, "RGB", strict=True, min_height=least[0], min_width=least[1], min_factor=2, buffer=room
+            )
         simplejpeg.decode_jpeg(data, "CMYK", strict=True)  # for its errors, which Pillow would pass over
         return None
     except ImageError:

@@ -19,8 +19,10 @@ from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
+from gaze.recordings.margins import inner, outer
 from gaze.types import Batch, ScreenInputs, ScreenTargets
 
 log = logging.getLogger(__name__)
@@ -43,12 +45,12 @@ class ScreenFrames(Dataset):
     """One sample is one frame of one user.
 
     A data set is this and a function that reads what is stored of a frame. Samples depend on nothing but (seed,
-    epoch, index): a second frame that is mixed in comes from the same generator.
+    epoch, place in its order): a second frame that is mixed in comes from the same generator.
 
     Args:
         title: what this is, for messages.
         labels, facts: of all frames.
-        read: gives what is stored of a frame; raises ImageError.
+        read: gives what is stored of a frame, with the pictures of some streams; raises ImageError.
         faults: what was left out of `labels`, and why.
         streams: what the inputs hold: face, left_eye, right_eye, geometry, landmarks, imu, orientation, person.
         face_size, eye_size: sides of the samples' crops in px, or (height, width).
@@ -76,7 +78,7 @@ class ScreenFrames(Dataset):
         title: str,
         labels: ScreenLabels,
         facts: ScreenFacts,
-        read: Callable[[int], Raw],
+        read: Callable[[int, Sequence[str]], Raw],
         faults: Sequence[Fault],
         streams: Sequence[str],
         face_size: int | Sequence[int],
@@ -92,9 +94,8 @@ class ScreenFrames(Dataset):
         if on_corrupt not in _POLICIES:
             raise ValueError(f"dataset.on_corrupt is {on_corrupt!r}; expected one of {', '.join(_POLICIES)}")
         check_streams(streams)
-        sizes = {"face": _size("face_size", face_size)} | dict.fromkeys(STREAMS[1:], _size("eye_size", eye_size))
         self.title, self.labels, self.facts, self._read = title, labels, facts, read
-        self.streams, self.sizes, self.margin = tuple(streams), sizes, margin
+        self.streams, self.sizes, self.margin = tuple(streams), crop_sizes(face_size, eye_size), margin
         self.augmentations, self.on_corrupt = list(augmentations), on_corrupt
         self._points = _points(landmarks) if "landmarks" in streams else None
         self._mirror = None if self._points is None else torch.tensor(mirror_order(self._points))
@@ -136,33 +137,58 @@ class ScreenFrames(Dataset):
         Raises:
             ImageError: a picture is missing or can't be read.
         """
-        substitute = generator is not None and self.on_corrupt == "skip"
-        view, index = self._readable(index, substitute)
-        if generator is not None:
-            view = self._augmented(view, index, generator, len(self.augmentations), substitute)
-        return self._batch(cut(view), index)
+        if generator is None:
+            return self._batch(cut(self.view(index)), index)
+        return self._mixed_with(lambda: torch.arange(len(self)), index, generator)
 
-    def view(self, index: int) -> ScreenView:
-        """Frame `index` as it is stored.
+    def in_epoch(
+        self, index: int, generator: torch.Generator, order: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        """An augmented view of frame `index`, mixed with none but what is `near`; see `Dataset.in_epoch`.
 
         Raises:
             ImageError: a picture is missing or can't be read.
         """
-        raw, facts = self._read(index), self.facts
+        return self._mixed_with(lambda: self.near(index, order), index, generator)
+
+    def near(self, index: int, order: torch.Generator) -> Int[Tensor, "k"]:
+        """Frames that cost little to read beside frame `index` in the epoch that `order` draws, in order: any."""
+        return torch.arange(len(self))
+
+    def seen(self, index: int) -> Batch[ScreenInputs, ScreenTargets]:
+        """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; see `Dataset.seen`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        view, index = self._readable(index)
+        return self._batch(cut(view), index)
+
+    def view(self, index: int, streams: Sequence[str] = STREAMS) -> ScreenView:
+        """Frame `index` as it is stored.
+
+        Args:
+            streams: whose pictures are needed; those that samples don't hold are left out in any case.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        shown = [stream for stream in STREAMS if stream in self.streams and stream in streams]
+        raw, facts = self._read(index, shown), self.facts
         width, height = facts.frame_size[index].tolist()
         known = (self.labels.geometry[index].view(3, 4) * torch.tensor([width, height] * 2)).tolist()
         boxes = {stream: tuple(box) for stream, box in zip(STREAMS, known, strict=True) if all(map(math.isfinite, box))}
         placed, pictures = frozenset(boxes), {}
-        for stream in (stream for stream in STREAMS if stream in self.streams):
+        for stream in shown:
             image = raw.pictures[stream] if stream in raw.pictures else raw.pictures["frame"]
             if stream not in raw.pictures:
                 pictures[stream] = Picture(image, (0.0, 0.0, width, height))
                 continue
             if stream not in boxes:
-                boxes[stream] = _inner((0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])), self.margin)
+                boxes[stream] = inner((0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])), self.margin)
                 pictures[stream] = Picture(image, (0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])))
             else:
-                pictures[stream] = Picture(image, _outer(boxes[stream], self.margin))
+                pictures[stream] = Picture(image, outer(boxes[stream], self.margin))
         imu = None if raw.imu is None or np.isnan(raw.imu).any() else torch.from_numpy(raw.imu.astype(np.float32))
         return ScreenView(
             pictures=pictures,
@@ -178,29 +204,40 @@ class ScreenFrames(Dataset):
             orientation=int(self.labels.orientation[index]),
         )
 
+    def _mixed_with(
+        self, near: Callable[[], Int[Tensor, "k"]], index: int, generator: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        view, index = self._readable(index)
+        return self._batch(cut(self._augmented(view, index, generator, near, len(self.augmentations))), index)
+
     def _augmented(
-        self, view: ScreenView, index: int, generator: torch.Generator, steps: int, substitute: bool
+        self,
+        view: ScreenView,
+        index: int,
+        generator: torch.Generator,
+        near: Callable[[], Int[Tensor, "k"]],
+        steps: int,
     ) -> ScreenView:
         """The view after the first augmentations of the list, and of whatever is mixed in."""
         for step, augment in enumerate(self.augmentations[:steps]):
             if isinstance(augment, CutMix):
 
-                def other(number: int, until: int = step) -> ScreenView:
-                    theirs, number = self._readable(number, substitute)
-                    return self._augmented(theirs, number, generator, until, substitute)
+                def other(number: int, streams: Sequence[str], until: int = step) -> ScreenView:
+                    theirs, number = self._readable(number, streams)
+                    return self._augmented(theirs, number, generator, near, until)
 
-                view = augment.mixed(view, index, self.labels, other, generator)
+                view = augment.mixed(view, index, self.labels, near, other, generator)
             else:
                 view = augment(view, generator)
         return view
 
-    def _readable(self, index: int, substitute: bool) -> tuple[ScreenView, int]:
-        """Frame `index`, or the next one that can be read; and which one it is."""
+    def _readable(self, index: int, streams: Sequence[str] = STREAMS) -> tuple[ScreenView, int]:
+        """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; and which one it is."""
         for attempt in range(_SUBSTITUTES):
             try:
-                return self.view(index), index
+                return self.view(index, streams), index
             except ImageError as error:
-                if not substitute or attempt == _SUBSTITUTES - 1:
+                if self.on_corrupt != "skip" or attempt == _SUBSTITUTES - 1:
                     raise
                 log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
                 self._replaced[index] = True
@@ -209,9 +246,11 @@ class ScreenFrames(Dataset):
 
     def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
         wanted = self.streams
-        person = int(self._person[int(self.labels.subject[index])])
+        # What is learned of a person's eyes would have another sign in a mirror: such a view is of nobody
+        person = int(self._person[int(self.labels.subject[index])]) if view.own else -1
         inputs = ScreenInputs(
-            **{stream: picture.image.contiguous() for stream, picture in view.pictures.items()},
+            # Channels last in memory, as they are decoded: collation copies them anyway
+            **{stream: picture.image for stream, picture in view.pictures.items()},
             geometry=geometry(view) if "geometry" in wanted else None,
             landmarks=view.landmarks,
             imu=view.imu,
@@ -229,6 +268,7 @@ class ScreenFrames(Dataset):
             origin=facts.origin[index].clone(),
             distance_cm=facts.distance_cm[index].clone(),
             gaze=facts.gaze[index].clone(),
+            unit=torch.tensor(UNITS.index(labels.unit)),
         )
 
     def _landmarks(self, raw: Raw) -> Float[Tensor, "l 2"] | None:
@@ -285,16 +325,10 @@ def check_streams(streams: Sequence[str]) -> None:
         raise ValueError(f"dataset.streams has {said}; expected some of {', '.join(INPUTS)}")
 
 
-def _outer(box: tuple[float, ...], margin: float) -> tuple[float, float, float, float]:
-    x, y, w, h = box
-    return x - margin * w, y - margin * h, w * (1 + 2 * margin), h * (1 + 2 * margin)
-
-
-def _inner(box: tuple[float, float, float, float], margin: float) -> tuple[float, float, float, float]:
-    """The box of which this one is the `_outer`."""
-    x, y, w, h = box
-    w, h = w / (1 + 2 * margin), h / (1 + 2 * margin)
-    return x + margin * w, y + margin * h, w, h
+def crop_sizes(face_size: int | Sequence[int], eye_size: int | Sequence[int]) -> dict[str, tuple[int, int]]:
+    """(height, width) of the samples' crops by stream."""
+    eye = _size("eye_size", eye_size)
+    return {"face": _size("face_size", face_size), "left_eye": eye, "right_eye": eye}
 
 
 def _size(name: str, size: int | Sequence[int]) -> tuple[int, int]:

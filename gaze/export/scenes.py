@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 import gaze
-from gaze.calibration.reports import fingerprint
+from gaze.calibration.calibrated import fingerprint
 from gaze.export.facts import ExportError, Facts
 from gaze.export.format import Format
 from gaze.export.naming import NAMINGS, probabilities

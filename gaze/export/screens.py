@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import gaze
+from gaze.calibration.calibrated import fingerprint
 from gaze.calibration.calibration import Calibration, read_calibration
-from gaze.calibration.reports import fingerprint
 from gaze.datasets.screen_view import STREAMS
 from gaze.devices import load_devices, table_hash
 from gaze.export import card

@@ -16,8 +16,8 @@ class Personal(nn.Module):
 
     Eyes differ in what no picture shows, such as the angle between their visual and optical axes. SPAZE (Linden et al.,
     ICCV Workshops 2019) learns this with the network: three numbers for each eye of a training person. For somebody
-    new they are found from a few looks with all else frozen; see `given`. An unknown person has zeros; training
-    hides some persons, so that the network knows what to do then.
+    new they are found from a few looks with all else frozen (gaze/calibration/latent.py), and are put in place of the
+    zeros that an unknown person has; training hides some persons, so that the network knows what to do then.
 
     Args:
         channels: of the features.
@@ -26,6 +26,8 @@ class Personal(nn.Module):
         size: numbers for each.
         hidden_share: of the training samples, whose person is hidden.
     """
+
+    unknown: Tensor
 
     def __init__(
         self,
@@ -43,6 +45,8 @@ class Personal(nn.Module):
             )
         self.latent = nn.Embedding(people, size)
         nn.init.zeros_(self.latent.weight)
+        # Of whom no row is about: zeros until somebody is calibrated. No part of checkpoints, which are of nobody.
+        self.register_buffer("unknown", torch.zeros(size), persistent=False)
         self.hidden_share = hidden_share
         self.head = head(channels=channels + size)
 
@@ -50,16 +54,17 @@ class Personal(nn.Module):
         return self.given(features, self.latents(features, inputs), inputs)
 
     def latents(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> Float[Tensor, "b s"]:
-        """The numbers of each sample's person; zeros for the unknown and, while training, the hidden."""
+        """The numbers of each sample's person; `unknown` for those without and, while training, the hidden."""
+        unknown = self.unknown.expand(len(features), -1)
         if inputs.person is None:
-            return torch.zeros_like(features[:, :1]).repeat(1, self.latent.embedding_dim)
+            return unknown
         there = inputs.person >= 0
         if self.training and self.hidden_share:
             there = there & (torch.rand_like(features[:, 0], dtype=torch.float32) >= self.hidden_share)
-        return self.latent(inputs.person.clamp(min=0)) * there[:, None]
+        return torch.where(there[:, None], self.latent(inputs.person.clamp(min=0)), unknown)
 
     def given(
         self, features: Float[Tensor, "b c"], latents: Float[Tensor, "b s"], inputs: ScreenInputs
     ) -> ScreenPrediction:
-        """What the head says of persons with these numbers; calibration fits them to one person."""
+        """What the head says of persons with these numbers."""
         return self.head(torch.cat([features, latents.to(features.dtype)], 1), inputs)

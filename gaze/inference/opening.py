@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gaze.calibration.reports import fingerprint
+from gaze.calibration.calibrated import fingerprint
 from gaze.errors import UserError
 from gaze.export.card import KIND, card_beside, parsed
 from gaze.export.exported import ExportedScenes, ExportedScreens, is_exported, open_exported

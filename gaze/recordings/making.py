@@ -15,13 +15,14 @@ from gaze.recordings.json_stream import JsonStream
 from gaze.recordings.landmark_json import LandmarkStore, import_landmarks
 from gaze.recordings.landmarking import Landmarker
 from gaze.recordings.manifest import Manifest, read_manifest
-from gaze.recordings.preparation import Preparation, prepare, summary
+from gaze.recordings.preparation import Preparation, prepare, summary, writing
 from gaze.recordings.report import write_report
 from gaze.recordings.sample import Reader
 from gaze.recordings.validation import validate
 
 LANDMARKS = ".landmarks.sqlite"
 BOXES = ("dataset", "landmarks")
+MEDIAPIPE = "mediapipe"  # landmarks are found by the landmarker
 
 
 def make_table(
@@ -46,7 +47,7 @@ def make_table(
 
     Args:
         plan: the settings that decide the rows, to compare with those of a table that is there.
-        landmarks: json:FILE.
+        landmarks: json:FILE, or mediapipe, which needs the landmarker.
         boxes: dataset, or landmarks to draw them anew.
 
     The others are as in conf/prepare_pog.yaml.
@@ -57,7 +58,9 @@ def make_table(
     if boxes not in BOXES:
         raise UserError(f"boxes is {boxes!r}; expected {' or '.join(BOXES)}")
     if boxes == "landmarks" and landmarks is None and landmarker is None:
-        raise UserError("boxes=landmarks needs landmarks=json:FILE or a landmarker")
+        raise UserError("boxes is 'landmarks', but there are none; give landmarks=json:FILE or landmarks=mediapipe")
+    if landmarks == MEDIAPIPE and landmarker is None:
+        raise UserError("landmarks is 'mediapipe', and landmarker is null; leave landmarker as it is in the config")
     table = load_devices(devices)
     preparation = Preparation(
         reader,
@@ -72,7 +75,9 @@ def make_table(
     )
     also = {"devices_sha256": table_hash(table), "manifest_sha256": _digest(manifest)}
     parts = prepare(preparation, out, {**plan, **also}, workers, overwrite, progress)
-    return write_report(out, validate(out, table, lag_reach), summary(parts))
+    findings = validate(out, table, lag_reach)
+    with writing(Path(out)):
+        return write_report(out, findings, summary(parts))
 
 
 def load_split(path: Path | str, dataset: str) -> Manifest:
@@ -91,11 +96,11 @@ def _splits(manifest: Path | str | None, dataset: str) -> Mapping[str, str] | No
 
 
 def _store(landmarks: str | None, out: Path) -> LandmarkStore | None:
-    if landmarks is None:
+    if landmarks in (None, MEDIAPIPE):
         return None
     kind, _, file = landmarks.partition(":")
     if kind != "json" or not file:
-        raise UserError(f"landmarks is {landmarks!r}; expected json:FILE, or null with landmarker=... for MediaPipe")
+        raise UserError(f"landmarks is {landmarks!r}; expected json:FILE, {MEDIAPIPE} or null")
     return import_landmarks(file, out / LANDMARKS)
 
 

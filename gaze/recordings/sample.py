@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from gaze.label_units import CM
+
+LABEL_UNIT = "label_unit"  # attribute of frames whose labels are not in cm: a row of gaze.label_units.UNITS
 Picture = Path | bytes
 Pair = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -76,6 +79,11 @@ class ScreenSample:
         """The key of the row."""
         return f"{self.dataset}/{self.recording}/{self.frame:05d}"
 
+    @property
+    def label_unit(self) -> str:
+        """What `gaze_cam_cm` is in, whatever its name says: labels without a screen's size stay what they were."""
+        return self.attrs.get(LABEL_UNIT, CM)
+
 
 @runtime_checkable
 class Reader(Protocol):
@@ -83,6 +91,7 @@ class Reader(Protocol):
 
     dataset: str  # name that rows have
     boxes: str  # where boxes come from: apple, facemesh, landmarks, ...
+    finished_crops: bool  # whether it gives crops that somebody has cut, rather than frames to cut them from
 
     def recordings(self) -> Sequence[str]:
         """Names of all recordings, in a fixed order, without reading them."""

@@ -7,15 +7,20 @@ import pytest
 import torch
 
 from gaze.backbones.conv_vit import ConvViT
+from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
 from gaze.errors import UserError
+from gaze.fusions.pooled_gaze import PooledGaze
 from gaze.hardware import Hardware
 from gaze.heads.heatmap_decoder import HeatmapDecoder
+from gaze.heads.point import PointHead
 from gaze.models.gazelle import GazeLLE
+from gaze.models.screen import ScreenModel
+from tests.stubs.screen import Trunk
 
 
 def tiny():
@@ -28,7 +33,7 @@ def suite():
     return workloads(tiny, (64, 64), [1, 3], Hardware("cpu"), rounds=1)
 
 
-@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader"])
+@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader"])
 def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
     results = run(suite, [name], tmp_path / "rows.jsonl", Hardware("cpu"))
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
@@ -42,13 +47,19 @@ def test_both_ways_to_an_auc_give_the_same(measure):
     assert all(row["same"] for row in measure(rounds=1, heads=2).rows())
 
 
-def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_configs():
-    (row,) = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
-    assert row["same"]
-    assert row["ratio"] > 0
+def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_configs(monkeypatch):
     with torch.device("meta"):
         sizes = [sum(p.numel() for p in model.parameters()) for model in (shared(), first_version())]
     assert sizes == [50_586_690, 88_155_074]
+
+    def small(*sizes):  # the two together take 2 GB
+        return ScreenModel({n: Trunk(8, (2, 2)) for n in ("face", "eyes")}, partial(PooledGaze, width=16), PointHead)
+
+    monkeypatch.setattr(screen_speed, "shared", small)
+    monkeypatch.setattr(screen_speed, "first_version", small)
+    rows = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
+    assert [row["ours"] for row in rows] == ["fp32", "bf16"]
+    assert all(row["same"] and row["ratio"] > 0 for row in rows)
 
 
 def test_an_unknown_workload_is_a_sentence(suite, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gaze.calibration.dots import CalibrationError
-from gaze.calibration.people import Predictions, people_in, predict_with_features
+from gaze.calibration.people import Predictions, people_in, predict, with_dots
 from gaze.datasets.dataset import Dataset
 from gaze.hardware import Hardware
 from gaze.screens.table import prediction_table
@@ -39,9 +39,11 @@ class Reader(nn.Module):
 
 
 def test_a_model_gives_points_features_and_what_dots_are_for():
-    found = predict_with_features(Reader(), Users(), Hardware(device="cpu", workers=0), batch_size=5)
+    found = predict(Reader(), Users(), Hardware(device="cpu", workers=0), labels(), batch_size=5)
+    assert "linear_on_boxes_x" in found.table.column_names
+    assert found.looks is None  # the model has no output head
     people = people_in(found)
-    frames, meant = people["b"]
+    _, frames, meant = people["b"]
     assert list(people) == ["a", "b", "c"]
     torch.testing.assert_close(frames.features, labels().geometry[4:8].double())
     torch.testing.assert_close(frames.target, labels().point[4:8].double())
@@ -54,6 +56,22 @@ def test_dots_that_are_marked_are_for_calibration():
     table = prediction_table(rows(truth, truth.point), truth)
     marked = torch.arange(12) % 4 < 2
     people = people_in(Predictions(table, None, marked))
-    assert people["a"][1].tolist() == [True, True, False, False]
+    assert people["a"].meant.tolist() == [True, True, False, False]
     with pytest.raises(CalibrationError, match="no calibration dots"):
         people_in(Predictions(table.slice(0, 0)))
+
+
+def test_some_dots_of_the_people_that_are_asked_about():
+    truth = labels()
+    found = Predictions(prediction_table(rows(truth, truth.point), truth))
+    people = people_in(found, ["c", "a"])
+    assert {name: person.rows.tolist() for name, person in people.items()} == {"c": [8, 9, 10, 11], "a": [0, 1, 2, 3]}
+    with pytest.raises(CalibrationError, match=r"nobody called 'x', 'y'; the split has a, b, c"):
+        people_in(found, ["x", "a", "y"])
+    some = with_dots(people["a"], 1, seed=0)
+    assert some.meant.tolist() in ([True, True, False, False], [False, False, True, True])
+    for dots in (0, 2, 3):
+        with pytest.raises(
+            CalibrationError, match=f"dots={dots} are to calibrate and 2 of 2 are there for it; at least"
+        ):
+            with_dots(people["a"], dots, seed=0)

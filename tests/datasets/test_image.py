@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from gaze.benchmark.limits import jpeg_bytes
 from gaze.datasets import image as module
-from gaze.datasets.image import ImageError, image_size, read_image, resize
+from gaze.datasets.image import ImageError, decode_image, image_size, read_image, resize
 
 HEIGHT, WIDTH = 48, 80
 
@@ -222,3 +223,20 @@ def test_resize_agrees_with_a_float_resize_of_any_layout(picture, size):
         assert (resize(image, size).float() - expected).abs().max() <= 1
     part = view[:, 3:40, 5:70]
     assert torch.equal(resize(part, size), resize(part.contiguous(), size))
+
+
+@pytest.mark.parametrize("size", [(448, 448), (449, 451), (300, 700), (128, 128)])
+@pytest.mark.parametrize("least", [(224, 224), (128, 128), (100, 30), (448, 448)])
+def test_a_jpeg_is_decoded_no_larger_than_it_need_be_and_alike_by_both_decoders(monkeypatch, size, least):
+    data = jpeg_bytes(*size)
+    small = decode_image("a", data, at_least=least)
+    assert all(side >= min(enough, whole) for side, enough, whole in zip(small.shape[-2:], least, size, strict=True))
+    assert size[0] < 448 or any(side < 2 * enough + 1 for side, enough in zip(small.shape[-2:], least, strict=True))
+    monkeypatch.setattr(module, "simplejpeg", None)
+    assert torch.equal(decode_image("a", data, at_least=least), small)
+
+
+def test_a_jpeg_at_half_its_size_is_close_to_the_resized_one():
+    data = jpeg_bytes(256, 320)
+    whole, half = decode_image("a", data), decode_image("a", data, at_least=(128, 160))
+    assert (resize(whole, (128, 160)).int() - half.int()).abs().float().mean() < 4

@@ -17,7 +17,6 @@ from tests.export.conftest import KINDS
 from tests.export.runs import small_timm
 
 CPU = Hardware("cpu")
-pytestmark = pytest.mark.xdist_group("export")  # `cases` are made once, not by each worker
 
 
 @pytest.mark.parametrize("kind", KINDS)

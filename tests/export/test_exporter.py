@@ -22,7 +22,6 @@ from tests.export.conftest import KINDS
 from tests.export.runs import write_run
 
 NOBODY = [float("nan")] * 4
-pytestmark = pytest.mark.xdist_group("export")  # `cases` are made once, not by each worker
 
 
 def asked(model, pictures, boxes, index):

@@ -12,8 +12,6 @@ from gaze.loggers.ledger import Ledger
 from gaze.loggers.store import connect
 from tests.loggers.conftest import finish, history, train
 
-pytestmark = pytest.mark.xdist_group("store")  # the tables are made once, not by each worker
-
 
 def deliver(run, uri, status=None, **settings) -> tuple[Sent, str]:
     ledger = Ledger(run)

@@ -22,7 +22,6 @@ from gaze.loggers.resend import resend
 from gaze.loggers.store import connect
 from tests.loggers.conftest import finish, history, train
 
-pytestmark = pytest.mark.xdist_group("store")  # the tables are made once, not by each worker
 QUICK = {"interval_s": 0.2, "system_s": 0.0}
 
 

@@ -53,7 +53,7 @@ def test_an_unmirrored_strip_shows_the_left_eye_at_the_right(tmp_path):
 def test_normalised_labels_stay_what_they_are_with_y_up(tmp_path):
     sample = one(strip(tmp_path))
     assert sample.gaze_cam_cm == (-0.9, 0.9)
-    assert sample.attrs == {"label_unit": "half windows"}
+    assert sample.attrs == {"label_unit": "half_windows"}
 
 
 def test_normalised_labels_of_a_window_of_known_size_become_cm(tmp_path):
@@ -206,6 +206,7 @@ def test_strips_that_cannot_be_halved_are_not_valid(tmp_path):
         ({"layout": "frame", "landmarks": {500: ["a", "b"]}}, "an index beyond 477"),
         ({"file": "labels.csv"}, "labels.csv does not exist; expected a CSV file with the columns"),
         ({"device": "Nokia 3310"}, "'Nokia 3310' is not known"),
+        ({"screen_cm": [0, 10]}, r"screen_cm is \[0, 10\]; expected a width and a height above 0"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, changes, message):
