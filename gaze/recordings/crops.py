@@ -22,6 +22,7 @@ from gaze.recordings.schema import STREAMS
 IMAGES = ("crops", "path", "frame")
 BLOCK = 8  # px of a JPEG: multiples are decoded at a half, a quarter and an eighth without a rest
 EXIF_ORIENTATION = 0x0112
+EXIF = "turned_by_exif"  # attribute of frames, degrees counter-clockwise
 TURNS = {1: 0, 3: 180, 6: 270, 8: 90}  # EXIF orientation -> degrees counter-clockwise that make the picture upright
 
 
@@ -127,7 +128,8 @@ def upright(sample: ScreenSample, frame: Frame) -> ScreenSample:
         if turned and said == size[::-1]:
             why = f"it is rotated by EXIF: {why} once it is upright"
         raise ImageError(name_of(sample.picture), why)
-    return replace(sample, frame_size=size, frame_rotation=turned or sample.frame_rotation)
+    attrs = {**sample.attrs, EXIF: str(turned)} if turned else sample.attrs
+    return replace(sample, frame_size=size, frame_rotation=turned or sample.frame_rotation, attrs=attrs)
 
 
 def with_pictures(sample: ScreenSample, frame: Frame, how: Pictures) -> ScreenSample:

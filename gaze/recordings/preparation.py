@@ -115,8 +115,7 @@ def prepare(
         UserError: the folder holds something else, or rows are invalid and that is to be an error.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with writing(out), _locked(out):
         _agree(out, plan, overwrite)
         key = hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()
         wanted = list(_parts(out, preparation.reader.recordings(), preparation.per_part))
@@ -255,7 +254,7 @@ def _agree(out: Path, plan: Mapping[str, Any], overwrite: bool) -> None:
             raise UserError(
                 f"{out} was prepared with other settings: {told}; give the old ones to go on, another out=, or overwrite=true"
             )
-    elif any(out.glob("*.parquet")) and not overwrite:
+    elif any(out.glob("*.parquet")):  # overwrite= is about tables of this tool
         raise UserError(f"{out} holds Parquet files, but no {PLAN}: another tool wrote them; choose another out=")
     write_text(file, json.dumps(plain, indent=2) + "\n")
 
@@ -265,8 +264,30 @@ def _clear(out: Path, wanted: set[Path]) -> None:
     for path in out.glob(".*.part"):
         path.unlink(missing_ok=True)
     for path in sorted(set(out.glob("*.parquet")) - wanted):
+        if not _ours(path):
+            raise UserError(f"{path} is no part of this table, or damaged; move it elsewhere, or remove it")
         log.warning("%s belongs to no recording of the reader any more; it is removed", path)
         path.unlink()
+
+
+def _ours(path: Path) -> bool:
+    try:
+        return "plan" in header(path).notes
+    except UserError:
+        return False
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Make the folder, and say in one sentence why it, or what goes into it, can't be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{out} can't be written: {error}; free space, or choose another folder with out=; what is finished is kept, "
+            "and the same command goes on"
+        ) from error
 
 
 @contextmanager

@@ -165,6 +165,23 @@ def test_leaving_one_person_or_device_out(tmp_path):
         ScreenDataset(file, "test", hold_out={"frame": "1"}, **SMALL)
 
 
+def test_who_has_both_devices_is_where_the_table_says(tmp_path):
+    def device(person, frame):
+        return "iPad Air" if frame % 2 else "iPhone 6"
+
+    people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
+    file = str(table(tmp_path, people, device=device, split=lambda person, _: "test" if person == "dan" else "train"))
+    parts = {
+        split: ScreenDataset(file, split, hold_out={"device": "iPad Air"}, val_fraction=0.3, **SMALL)
+        for split in ("train", "val", "test")
+    }
+    assert parts["test"].labels.subjects == ["dan"]
+    assert sorted([*parts["train"].labels.subjects, *parts["val"].labels.subjects]) == ["anna", "ben", "cleo"]
+    devices = {split: part.labels.devices for split, part in parts.items()}
+    assert devices == {"train": ["iPhone 6"], "val": ["iPhone 6"], "test": ["iPad Air"]}
+    assert sum(map(len, parts.values())) == 8
+
+
 @pytest.mark.parametrize("held", ["cleo", {"device": "iPad Air"}])
 def test_unused_frames_are_in_no_protocol_and_those_for_calibration_in_none_but_theirs(tmp_path, held):
     people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
@@ -237,7 +254,8 @@ def test_labels_in_another_unit_are_refused_with_its_name(tmp_path, unit, per_cm
     draws = np.random.default_rng(0).uniform((-1.8, -11.1), (3.9, -0.9), (24, 2)) * per_cm
     points = {"gaze_cam_cm": lambda _, frame: tuple(draws[frame].tolist()), "gaze_screen_cm": None}
     file = str(table(tmp_path, {"anna": 24}, **points))
-    with pytest.raises(DatasetError, match=f"of its recording seem to be {unit}, not cm; (divide|multiply) by"):
+    seem = f"the labels of the recording seem to be {unit}, not cm; (divide|multiply) by"
+    with pytest.raises(DatasetError, match=rf"24 faults(.|\n)*mini/anna-1/00000, .* and 21 more: {seem}"):
         ScreenDataset(file, "train", **SMALL)
 
 
