@@ -21,11 +21,12 @@ class Key(NamedTuple):
     """Identifies one augmented view of one sample."""
 
     epoch: int
+    place: int  # in the epoch's order: a sample that is drawn twice has two views
     sample: int
 
 
 class Views(TorchDataset):
-    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, index)."""
+    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, place in the order)."""
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.dataset, self.seed = dataset, seed
@@ -34,7 +35,8 @@ class Views(TorchDataset):
         return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Batch:
-        return self.dataset.sample(key.sample, generator(self.seed, key.epoch, key.sample))
+        draws = generator(self.seed, key.epoch, key.place)
+        return self.dataset.in_epoch(key.sample, draws, generator(self.seed, key.epoch))
 
 
 class BatchPlan(Sampler[list[Key]]):
@@ -68,7 +70,8 @@ class BatchPlan(Sampler[list[Key]]):
         if self.steps == 0:
             raise ValueError(
                 f"the training split has {samples} samples, fewer than one step of batch_size {batch_size} x accumulate "
-                f"{accumulate} x replicas {replicas} = {per_step}; lower trainer.batch_size or trainer.accumulate"
+                f"{accumulate} x replicas {replicas} = {per_step}; lower trainer.batch_size and "
+                "trainer.accumulate, or trainer.effective_batch_size if that is given"
             )
 
     def __len__(self) -> int:
@@ -78,7 +81,7 @@ class BatchPlan(Sampler[list[Key]]):
         order = self.order(generator(self.seed, self.epoch)).tolist()
         for batch in range(self.start * self.accumulate, self.steps * self.accumulate):
             first = (batch * self.replicas + self.rank) * self.batch_size
-            yield [Key(self.epoch, index) for index in order[first : first + self.batch_size]]
+            yield [Key(self.epoch, place, order[place]) for place in range(first, first + self.batch_size)]
 
 
 def _last_chance(signum: int, frame: FrameType | None) -> None:

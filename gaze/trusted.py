@@ -24,6 +24,7 @@ TRUSTED = (
     "gaze.inits.*",
     "gaze.hardware.Hardware",
     "gaze.inference.detection.FaceDetector",
+    "gaze.inference.landmarker.Landmarker",
     "gaze.inference.one_euro.OneEuro",
     "gaze.inference.tracks.Tracker",
     "gaze.loggers.logger.Logger",

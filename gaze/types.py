@@ -144,8 +144,8 @@ class ScreenInputs(Record):
 class ScreenTargets(Record):
     """The point that was looked at, and what is known of the screen, the user and the recording.
 
-    Points are cm from the camera in the screen's plane, x right and y up as the user sees the device.
-    Numbers for device, subject and fixation mean rows of the data set's `labels`; they are never inputs.
+    Points are cm from the camera in the screen's plane, x right and y up as the user sees the device, or in another
+    `unit`. Numbers for device, subject and fixation mean rows of the data set's `labels`; they are never inputs.
     """
 
     point: Float[Tensor, "*b 2"]
@@ -160,6 +160,7 @@ class ScreenTargets(Record):
     origin: Float[Tensor, "*b 3"] | None = None  # midpoint of the eyes, cm in the camera frame; NaN unknown
     distance_cm: Float[Tensor, "*b"] | None = None  # of the eyes from the camera; NaN unknown
     gaze: Float[Tensor, "*b 3"] | None = None  # unit vector in the camera frame; NaN unknown
+    unit: Int[Tensor, "*b"] | None = None  # of `point` and `centre`: a row of gaze.label_units.UNITS; -1 unknown
     # A second truth of a picture cut from two: its point, and the share of the loss that it is to have
     other_point: Float[Tensor, "*b 2"] | None = None
     other_share: Float[Tensor, "*b"] | None = None

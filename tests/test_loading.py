@@ -4,6 +4,7 @@ import functools
 import operator
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,13 +59,31 @@ def test_too_few_samples_for_one_step_is_explained():
         BatchPlan(7, 4, accumulate=2)
 
 
-def test_a_view_depends_on_seed_epoch_and_sample_alone():
+def test_a_view_depends_on_seed_epoch_and_place_alone():
     plan = BatchPlan(4, 4)
     key = next(iter(plan))[0]
     views = Views(Line("train"), seed=5)
     assert (views[key].inputs.x == views[key].inputs.x).all()
     for other in (Views(Line("train"), seed=6)[key], views[key._replace(epoch=1)]):
         assert (views[key].inputs.x != other.inputs.x).any()
+
+
+def test_a_sample_that_is_drawn_often_has_a_view_for_each_time_however_the_work_is_divided():
+    def always(generator):
+        return torch.full((8,), 3)
+
+    def seen(*plans: BatchPlan) -> list[float]:
+        batches = zip(*plans, strict=True)
+        return [views[key].inputs.x[0].item() for parts in batches for part in parts for key in part]
+
+    views = Views(Line("train"), seed=5)
+    whole = seen(BatchPlan(8, 4, order=always))
+    assert len(set(whole)) == 8
+    later = BatchPlan(8, 4, order=always)
+    later.start = 1
+    assert seen(later) == whole[4:]
+    assert seen(*(BatchPlan(8, 2, rank=rank, replicas=2, order=always) for rank in range(2))) == whole
+    assert seen(BatchPlan(8, 2, accumulate=2, order=always)) == whole
 
 
 def test_mix_depends_on_every_number_and_their_order():

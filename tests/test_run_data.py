@@ -1,9 +1,11 @@
 """Which data set a run is asked about."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from gaze.errors import UserError
-from gaze.run_data import dataset_node
+from gaze.run_data import PLACES, dataset_node
+from tests import groups
 
 OWN = {"_target_": "screens", "path": "data/own", "streams": ["face"], "face_size": 40, "landmarks": None}
 
@@ -31,3 +33,12 @@ def test_what_cannot_be_opened_is_named():
         dataset_node({"_target_": "gaze.Drawn", "size": 3}, place="x")
     with pytest.raises(UserError, match="the run names no data set; choose one with dataset=NAME"):
         dataset_node(None)
+
+
+@pytest.mark.parametrize("name", groups.names("dataset"))
+def test_every_data_set_can_be_opened_elsewhere(name):
+    node = OmegaConf.to_container(groups.node("dataset", name), resolve=False)
+    moved = dataset_node(node, place="elsewhere")
+    parts = [moved, *(part for part in moved.values() if isinstance(part, dict))]
+    assert [part[key] for part in parts for key in PLACES if key in part] == ["elsewhere"]
+    assert dataset_node(node) == node

@@ -27,18 +27,13 @@ def main(cfg: DictConfig) -> None:
     from gaze.pictures.sheet import save_picture
     from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
-    from gaze.screens.evaluation import about_screens, predictions, report
+    from gaze.screens.evaluation import about_screens, predictions, report, report_again, training_labels
     from gaze.screens.table import read_predictions
     from gaze.tables import figure_table, part_table
 
     if cfg.predictions is not None:
-        report(
-            read_predictions(cfg.predictions),
-            Path(cfg.out or Path(cfg.predictions).parent),
-            {},
-            cfg.resamples,
-            cfg.seed,
-        )
+        folder = Path(cfg.out or Path(cfg.predictions).parent)
+        report_again(read_predictions(cfg.predictions), folder, cfg.resamples, cfg.seed)
         return
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
@@ -57,7 +52,7 @@ def main(cfg: DictConfig) -> None:
     open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
     name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
     if about_screens(test_set):
-        train_labels = open_split(split="train").labels if cfg.baselines else None
+        train_labels = training_labels(open_split) if cfg.baselines else None
         table = predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
         about = {
             "split": cfg.split,

@@ -1,4 +1,4 @@
-"""Exports a scene model:  python tools/export.py run=outputs/gazelle_small/... [format=onnx|pt2] [names=gaze|pinto]"""
+"""Exports a run's model:  python tools/export.py run=outputs/pog_tiny/... [format=onnx|pt2|torchscript|coreml]"""
 
 from __future__ import annotations
 
@@ -21,15 +21,7 @@ def main(cfg: DictConfig) -> None:
     settings = plain_config(cfg)
     check(OmegaConf.create({"_target_": EXPORT} | settings), (EXPORT,))
     done = export(**settings)
-    print(f"{done.facts.inputs}; H x W is {done.facts.image_size[0]} x {done.facts.image_size[1]}")
-    print(f"largest difference from PyTorch: {done.difference:.1e} in a probability (allowed: {cfg.tolerance:.1e})")
-    for latency in done.latencies:
-        people = "1 person" if latency.people == 1 else f"{latency.people} people"
-        print(
-            f"1 image, {people}, 1 CPU thread: {latency.exported_ms:.1f} ms; PyTorch {latency.torch_ms:.1f} ms "
-            "(medians)"
-        )
-    print(f"written to {done.path} ({done.path.stat().st_size / 2**20:.1f} MiB)")
+    print("\n".join(done.report()))
 
 
 if __name__ == "__main__":

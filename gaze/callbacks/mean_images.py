@@ -21,7 +21,7 @@ class MeanImages(Callback):
     """Fills the mean image of each trunk, stream by stream, from samples spread evenly over the training split.
 
     Only at the start of a run, and not where `init` or a checkpoint brought one. It is the mean of what samples are
-    when they are evaluated; a trunk for both eyes gets the mean of left and mirrored right ones, which it sees.
+    before they are augmented; a trunk for both eyes gets the mean of left and mirrored right ones, which it sees.
 
     Args:
         samples: how many crops of each stream to average at most.
@@ -51,7 +51,7 @@ class MeanImages(Callback):
         data = trainer.train_set
         total, count = torch.zeros(()), 0
         for row in torch.linspace(0, len(data) - 1, min(self.samples, len(data))).round().int().tolist():
-            inputs = data.sample(row, None).inputs
+            inputs = data.seen(row).inputs
             for stream in ("left_eye", "right_eye") if trunk == "eyes" else (trunk,):
                 crop = getattr(inputs, stream)
                 if crop is None:

@@ -22,6 +22,7 @@ def crop_box(
     size: Sequence[int],
     padding: str = "replicate",
     angle_rad: float = 0.0,
+    stretch: float = 1.0,
 ) -> UInt8[Tensor, "3 h w"]:
     """The part of a frame inside a box, at another size; antialiased.
 
@@ -34,6 +35,8 @@ def crop_box(
         padding: what is outside the frame: "replicate" repeats its border as GazeCapture's MATLAB code does,
             "black" is black, as in its Python code.
         angle_rad: turns the frame counter-clockwise as displayed, about its centre; a roll of the camera.
+        stretch: by how much more the image was widened than it was made taller, before now, where its pixels are not
+            square. It turns as the thing does that it shows; the box is in the image's own pixels before and after.
 
     Raises:
         ValueError: the box has no area or isn't finite, or there is no such padding.
@@ -44,7 +47,7 @@ def crop_box(
     left, top = math.floor(x), math.floor(y)
     right, bottom = math.ceil(x + width), math.ceil(y + height)
     edges = (left, top, right, bottom)
-    region = _turned_region(image, edges, padding, angle_rad) if angle_rad else _region(image, edges, padding)
+    region = _turned_region(image, edges, padding, angle_rad, stretch) if angle_rad else _region(image, edges, padding)
     picture = Image.fromarray(region.permute(1, 2, 0).contiguous().numpy())
     inside = (x - left, y - top, min(x - left + width, right - left), min(y - top + height, bottom - top))
     resized = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=inside)
@@ -91,7 +94,7 @@ def _region(image: Tensor, edges: tuple[int, int, int, int], padding: str) -> UI
 
 
 def _turned_region(
-    image: Tensor, edges: tuple[int, int, int, int], padding: str, angle_rad: float
+    image: Tensor, edges: tuple[int, int, int, int], padding: str, angle_rad: float, stretch: float
 ) -> UInt8[Tensor, "3 h w"]:
     """Whole pixels of the turned frame at its own resolution, each from the four around where it came from."""
     left, top, right, bottom = edges
@@ -99,8 +102,8 @@ def _turned_region(
     cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
     x = torch.arange(left, right) + 0.5 - width / 2
     y = (torch.arange(top, bottom) + 0.5 - height / 2)[:, None]
-    from_x = cosine * x - sine * y + width / 2
-    from_y = sine * x + cosine * y + height / 2
+    from_x = cosine * x - stretch * sine * y + width / 2
+    from_y = sine / stretch * x + cosine * y + height / 2
     # Only that part of the frame becomes floats.
     x0, x1 = _interval(from_x, width)
     y0, y1 = _interval(from_y, height)

@@ -16,9 +16,8 @@ class Dataset(TorchDataset):
     """Samples of one split, by number.
 
     `sample(i, None)` is sample i as it is evaluated. `sample(i, generator)` is one augmented view
-    of it, drawn from that generator alone, so that (seed, epoch, index) decides it and the number of
-    loader workers does not.
-
+    of it, drawn from that generator alone, so that (seed, epoch, place in the epoch's order) decides it and
+    the number of loader workers does not. A sample that comes twice in an epoch has two views.
     """
 
     @property
@@ -32,6 +31,19 @@ class Dataset(TorchDataset):
     def sample(self, index: int, generator: torch.Generator | None) -> Batch:
         """Sample `index`, without a batch axis; images uint8 RGB."""
         raise NotImplementedError
+
+    def in_epoch(self, index: int, generator: torch.Generator, order: torch.Generator) -> Batch:
+        """An augmented view of sample `index`, as `sample` gives it, in the epoch that `order` draws.
+
+        Args:
+            order: a generator as `Dataset.order` gets it for this epoch, for data sets whose views depend on what is
+                near a sample then.
+        """
+        return self.sample(index, generator)
+
+    def seen(self, index: int) -> Batch:
+        """What training has for sample `index` before it is augmented: the sample, or what stands in for a lost one."""
+        return self.sample(index, None)
 
     def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
         """The samples of one epoch, as many as there are, in the order in which training takes them.

@@ -13,15 +13,20 @@ class Fault(NamedTuple):
 
     where: str  # file and row, or the image
     found: str
-    expected: str
+    expected: str  # nothing where `do` says it
     do: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}; expected {self.expected}; {self.do}"
+        expected = f"expected {self.expected}; " if self.expected else ""
+        return f"{self.where}: {self.found}; {expected}{self.do}"
 
 
 class DatasetError(ValueError):
     """A data set that can't be used as it is. Raised at construction, before training begins."""
+
+
+class EmptySplitError(DatasetError):
+    """A split that a data set may have, and this one does not."""
 
 
 def report(name: str, faults: Sequence[Fault]) -> str:

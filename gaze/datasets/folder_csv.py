@@ -16,7 +16,7 @@ from gaze.datasets.image import ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.datasets.splits import SPLITS
 from gaze.datasets.splits import hold_out as drawn
@@ -79,7 +79,8 @@ class FolderCsv(ScreenFrames):
         table = table.append_column("row", pa.array(np.arange(len(table)))).filter(pa.array(mask))
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
         self._lines = [lines[number] for number in table["row"].to_pylist()]
-        labels, facts = pack(table)
+        unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,
@@ -98,7 +99,7 @@ class FolderCsv(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def _raw(self, index: int) -> Raw:
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:
@@ -106,8 +107,8 @@ class FolderCsv(ScreenFrames):
         elif sample.picture is not None:
             pictures = {"frame": _decoded(sample.picture)}
         else:
-            pictures = {stream: self._crop(line, stream) for stream in self._pictures}
-        absent = [stream for stream in self._pictures if not {stream, "frame"} & set(pictures)]
+            pictures = {stream: self._crop(line, stream) for stream in streams}
+        absent = [stream for stream in streams if not {stream, "frame"} & set(pictures)]
         if absent:
             raise ImageError(sample.sample_id, f"has no {absent[0]}; leave it out of dataset.streams")
         return Raw(pictures, sample.landmarks, sample.imu)

@@ -13,15 +13,15 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from gaze.datasets.faults import Fault
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, decode_image, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams, crop_sizes
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
-from gaze.datasets.screen_table import COLUMNS, check, pack
+from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
-from gaze.recordings.order import shuffled
+from gaze.recordings.order import lots, shuffled
 from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
 from gaze.recordings.schema import header
 
@@ -45,7 +45,8 @@ class ScreenDataset(ScreenFrames):
             people of train are held out for it.
         cut: "stored" takes crops as they are in the table, "frame" cuts them from the whole frame.
         where: columns and the value, or the values, that they must have, as {device_kind: phone, orientation: [1, 2]}.
-        hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name.
+        hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name. Frames
+            that the table calls unused stay in no split, and its frames for calibration in none but calib.
         val_fraction: share of the people that are held out of train where there is no val.
         check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
             gigabytes a minute where a table also has frames without. "decode": also every pixel.
@@ -97,7 +98,9 @@ class ScreenDataset(ScreenFrames):
                 table, more = look(table)
                 faults += more
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
-        labels, facts = pack(table)
+        self._bounds = torch.from_numpy(self._reader.bounds)
+        self._near: tuple[int, Tensor, Sequence[Tensor]] | None = None  # of the epoch last asked for
+        labels, facts = pack(table, one_unit(path, (header(file).label_unit for file in table_files(path))))
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,
@@ -118,19 +121,29 @@ class ScreenDataset(ScreenFrames):
 
     def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
         """The frames of an epoch, those of the same few row groups together."""
+        lot = lots(self._rows, self._bounds, generator)  # first, so that `near` draws the same
         chosen = super().order(generator) if self._chance is not None else torch.arange(len(self))
-        return chosen[shuffled(self._rows[chosen], torch.from_numpy(self._reader.bounds), generator)]
+        return chosen[shuffled(lot[chosen], generator)]
+
+    def near(self, index: int, order: torch.Generator) -> Int[Tensor, "k"]:
+        """The frames whose row groups are decoded while frame `index` is used in the epoch that `order` draws."""
+        if self._near is None or self._near[0] != order.initial_seed():
+            lot = lots(self._rows, self._bounds, order)
+            members = lot.argsort(stable=True).split(lot.bincount().tolist())
+            self._near = order.initial_seed(), lot, members
+        _, lot, members = self._near
+        return members[int(lot[index])]
 
     def _columns(self, streams: Sequence[str]) -> list[str]:
         stored = [f"{picture}_{kind}" for picture in self._stored for kind in ("path", "bytes")]
         return ["sample_id", *stored, *(name for name in ("landmarks", "imu") if name in streams)]
 
-    def _raw(self, index: int) -> Raw:
-        return self._of(int(self._rows[index]))
+    def _raw(self, index: int, streams: Sequence[str]) -> Raw:
+        return self._of(int(self._rows[index]), streams)
 
-    def _of(self, number: int) -> Raw:
+    def _of(self, number: int, streams: Sequence[str]) -> Raw:
         row = self._reader.row(number)
-        pictures = {picture: self._picture(row, picture) for picture in self._stored}
+        pictures = {p: self._picture(row, p) for p in self._stored if p in ("frame", *streams)}
         landmarks = row["landmarks"].reshape(-1, 3) if "landmarks" in row else None
         return Raw(pictures, landmarks, row.get("imu"))
 
@@ -143,7 +156,7 @@ class ScreenDataset(ScreenFrames):
             raise ImageError(
                 row["sample_id"], f"has no {picture}; prepare the table with it, leave it out or try {other}"
             )
-        name = f"{picture} of {row['sample_id']}"
+        name = f"{picture} of {row['sample_id']} in {self._path}"
         return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
 
     def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
@@ -153,7 +166,7 @@ class ScreenDataset(ScreenFrames):
         found: dict[int, str] = {}
         for place, number in enumerate(table[ROW].to_pylist()):
             try:
-                self._of(number)
+                self._of(number, self._pictures)
             except ImageError as error:
                 found[place] = str(error)
         return _without(table, found)
@@ -168,6 +181,12 @@ def _rows(
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))
     table = read_columns(path, columns, conditions({"valid": True, **(where or {})}))  # type: ignore[arg-type]
+    if not len(table):
+        which = f"of {dict(where)} " if where else ""
+        raise DatasetError(
+            f"{path} holds no valid frame {which}among its {len(RowReader(path, []))}; expected some: reject_reason says "
+            "what is wrong with each, and report.md beside a prepared table how often"
+        )
     mask, people = frames_of(str(path), table, split, hold_out, val_fraction)
     return table.filter(pa.array(mask)), people
 

@@ -19,6 +19,7 @@ from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
 from gaze.types import Batch, ScreenInputs, ScreenTargets
@@ -43,12 +44,12 @@ class ScreenFrames(Dataset):
     """One sample is one frame of one user.
 
     A data set is this and a function that reads what is stored of a frame. Samples depend on nothing but (seed,
-    epoch, index): a second frame that is mixed in comes from the same generator.
+    epoch, place in its order): a second frame that is mixed in comes from the same generator.
 
     Args:
         title: what this is, for messages.
         labels, facts: of all frames.
-        read: gives what is stored of a frame; raises ImageError.
+        read: gives what is stored of a frame, with the pictures of some streams; raises ImageError.
         faults: what was left out of `labels`, and why.
         streams: what the inputs hold: face, left_eye, right_eye, geometry, landmarks, imu, orientation, person.
         face_size, eye_size: sides of the samples' crops in px, or (height, width).
@@ -76,7 +77,7 @@ class ScreenFrames(Dataset):
         title: str,
         labels: ScreenLabels,
         facts: ScreenFacts,
-        read: Callable[[int], Raw],
+        read: Callable[[int, Sequence[str]], Raw],
         faults: Sequence[Fault],
         streams: Sequence[str],
         face_size: int | Sequence[int],
@@ -135,24 +136,49 @@ class ScreenFrames(Dataset):
         Raises:
             ImageError: a picture is missing or can't be read.
         """
-        substitute = generator is not None and self.on_corrupt == "skip"
-        view, index = self._readable(index, substitute)
-        if generator is not None:
-            view = self._augmented(view, index, generator, len(self.augmentations), substitute)
-        return self._batch(cut(view), index)
+        if generator is None:
+            return self._batch(cut(self.view(index)), index)
+        return self._mixed_with(lambda: torch.arange(len(self)), index, generator)
 
-    def view(self, index: int) -> ScreenView:
-        """Frame `index` as it is stored.
+    def in_epoch(
+        self, index: int, generator: torch.Generator, order: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        """An augmented view of frame `index`, mixed with none but what is `near`; see `Dataset.in_epoch`.
 
         Raises:
             ImageError: a picture is missing or can't be read.
         """
-        raw, facts = self._read(index), self.facts
+        return self._mixed_with(lambda: self.near(index, order), index, generator)
+
+    def near(self, index: int, order: torch.Generator) -> Int[Tensor, "k"]:
+        """Frames that cost little to read beside frame `index` in the epoch that `order` draws, in order: any."""
+        return torch.arange(len(self))
+
+    def seen(self, index: int) -> Batch[ScreenInputs, ScreenTargets]:
+        """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; see `Dataset.seen`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        view, index = self._readable(index)
+        return self._batch(cut(view), index)
+
+    def view(self, index: int, streams: Sequence[str] = STREAMS) -> ScreenView:
+        """Frame `index` as it is stored.
+
+        Args:
+            streams: whose pictures are needed; those that samples don't hold are left out in any case.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
+        shown = [stream for stream in STREAMS if stream in self.streams and stream in streams]
+        raw, facts = self._read(index, shown), self.facts
         width, height = facts.frame_size[index].tolist()
         known = (self.labels.geometry[index].view(3, 4) * torch.tensor([width, height] * 2)).tolist()
         boxes = {stream: tuple(box) for stream, box in zip(STREAMS, known, strict=True) if all(map(math.isfinite, box))}
         placed, pictures = frozenset(boxes), {}
-        for stream in (stream for stream in STREAMS if stream in self.streams):
+        for stream in shown:
             image = raw.pictures[stream] if stream in raw.pictures else raw.pictures["frame"]
             if stream not in raw.pictures:
                 pictures[stream] = Picture(image, (0.0, 0.0, width, height))
@@ -177,29 +203,40 @@ class ScreenFrames(Dataset):
             orientation=int(self.labels.orientation[index]),
         )
 
+    def _mixed_with(
+        self, near: Callable[[], Int[Tensor, "k"]], index: int, generator: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        view, index = self._readable(index)
+        return self._batch(cut(self._augmented(view, index, generator, near, len(self.augmentations))), index)
+
     def _augmented(
-        self, view: ScreenView, index: int, generator: torch.Generator, steps: int, substitute: bool
+        self,
+        view: ScreenView,
+        index: int,
+        generator: torch.Generator,
+        near: Callable[[], Int[Tensor, "k"]],
+        steps: int,
     ) -> ScreenView:
         """The view after the first augmentations of the list, and of whatever is mixed in."""
         for step, augment in enumerate(self.augmentations[:steps]):
             if isinstance(augment, CutMix):
 
-                def other(number: int, until: int = step) -> ScreenView:
-                    theirs, number = self._readable(number, substitute)
-                    return self._augmented(theirs, number, generator, until, substitute)
+                def other(number: int, streams: Sequence[str], until: int = step) -> ScreenView:
+                    theirs, number = self._readable(number, streams)
+                    return self._augmented(theirs, number, generator, near, until)
 
-                view = augment.mixed(view, index, self.labels, other, generator)
+                view = augment.mixed(view, index, self.labels, near, other, generator)
             else:
                 view = augment(view, generator)
         return view
 
-    def _readable(self, index: int, substitute: bool) -> tuple[ScreenView, int]:
-        """Frame `index`, or the next one that can be read; and which one it is."""
+    def _readable(self, index: int, streams: Sequence[str] = STREAMS) -> tuple[ScreenView, int]:
+        """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; and which one it is."""
         for attempt in range(_SUBSTITUTES):
             try:
-                return self.view(index), index
+                return self.view(index, streams), index
             except ImageError as error:
-                if not substitute or attempt == _SUBSTITUTES - 1:
+                if self.on_corrupt != "skip" or attempt == _SUBSTITUTES - 1:
                     raise
                 log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
                 self._replaced[index] = True
@@ -208,7 +245,8 @@ class ScreenFrames(Dataset):
 
     def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
         wanted = self.streams
-        person = int(self._person[int(self.labels.subject[index])])
+        # What is learned of a person's eyes would have another sign in a mirror: such a view is of nobody
+        person = int(self._person[int(self.labels.subject[index])]) if view.own else -1
         inputs = ScreenInputs(
             # Channels last in memory, as they are decoded: collation copies them anyway
             **{stream: picture.image for stream, picture in view.pictures.items()},
@@ -229,6 +267,7 @@ class ScreenFrames(Dataset):
             origin=facts.origin[index].clone(),
             distance_cm=facts.distance_cm[index].clone(),
             gaze=facts.gaze[index].clone(),
+            unit=torch.tensor(UNITS.index(labels.unit)),
         )
 
     def _landmarks(self, raw: Raw) -> Float[Tensor, "l 2"] | None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gaze.label_units import CM
+
 
 @dataclass(frozen=True)
 class ScreenLabels:
-    """One row per frame. Points are cm in prediction space (gaze/geometry.py); numbers index the lists of names."""
+    """One row per frame. Points are in prediction space (gaze/geometry.py), cm unless `unit` says otherwise; numbers
+    index the lists of names."""
 
     point: Float[Tensor, "n 2"]
     geometry: Float[Tensor, "n 12"]  # as in ScreenInputs; NaN where unknown
@@ -30,6 +33,7 @@ class ScreenLabels:
     devices: list[str]
     subjects: list[str]
     recordings: list[str]
+    unit: str = CM  # of `point` and `centre`, a row of gaze.label_units.UNITS
 
     def __len__(self) -> int:
         return len(self.sample_id)

@@ -7,7 +7,7 @@ would be wrong. Three ways are right, each in its own sense.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -26,7 +26,8 @@ _AROUND_EYES = 1.3  # eye boxes are larger by this before anything is pasted bes
 
 
 class CutMix:
-    """A second sample of the data set mixed into the first; its `partner` comes from the generator alone.
+    """A second sample of the data set mixed into the first; its `partner` comes from the generator alone, out of those
+    that cost little to read beside it.
 
     The partner has been through the augmentations before this one in the list. Put it before any that mirrors
     or turns the picture: those come to the mix as a whole.
@@ -66,33 +67,45 @@ class CutMix:
         view: ScreenView,
         index: int,
         labels: ScreenLabels,
-        other: Callable[[int], ScreenView],
+        near: Callable[[], Int[Tensor, "k"]],
+        other: Callable[[int, Sequence[str]], ScreenView],
         generator: torch.Generator,
     ) -> ScreenView:
         """The view of sample `index`, mixed or not.
 
         Args:
             labels: of all samples.
-            other: the view of another sample, after the same augmentations.
+            near: the samples that partners are drawn from; see `partner`.
+            other: the view of another sample with the pictures of some streams, after the same augmentations.
         """
         if self.mode == "cut":
             share = torch.zeros(())
             view = replace(view, targets=replace(view.targets, other_point=view.targets.point, other_share=share))
         if torch.rand((), generator=generator).item() >= self.probability:
             return view
-        partner = self.partner(index, labels, generator)
+        if self.mode == "safe" and not ("face" in view.pictures and {"face", *EYES} <= view.placed):
+            return view  # who does not know where the eyes are cannot spare them
+        partner = self.partner(index, labels, near(), generator)
         if partner is None:
             return view
+        theirs = cut(other(partner, ("face",) if self.mode == "safe" else tuple(view.pictures)))
         mix = {"safe": self._safe, "cmixup": self._blend, "cut": self._cut}[self.mode]
-        return mix(cut(view), cut(other(partner)), generator)
+        return mix(cut(view), theirs, generator)
 
-    def partner(self, index: int, labels: ScreenLabels, generator: torch.Generator) -> int | None:
-        """Which sample is mixed in: any other one, or for cmixup one by the distance of its label; None for none."""
+    def partner(
+        self, index: int, labels: ScreenLabels, near: Int[Tensor, "k"], generator: torch.Generator
+    ) -> int | None:
+        """Which sample is mixed in: any other one, or for cmixup one by the distance of its label; None for none.
+
+        Args:
+            labels: of all samples.
+            near: numbers of those that it may be, in order.
+        """
         if self.mode != "cmixup":
-            rank = int(torch.randint(max(len(labels) - 1, 1), (), generator=generator))
-            return None if len(labels) < 2 else rank + (rank >= index)
-        chosen = torch.randint(len(labels), (_CANDIDATES,), generator=generator) if len(labels) > _CANDIDATES else None
-        rows = torch.arange(len(labels)) if chosen is None else chosen
+            rank = int(torch.randint(max(len(near) - 1, 1), (), generator=generator))
+            return None if len(near) < 2 else int(near[rank + int(near[rank] >= index)])
+        chosen = torch.randint(len(near), (_CANDIDATES,), generator=generator) if len(near) > _CANDIDATES else None
+        rows = near if chosen is None else near[chosen]
         chance = self.chances(index, labels, rows)
         if not chance.sum() > 0:
             return None
@@ -106,8 +119,6 @@ class CutMix:
 
     def _safe(self, view: ScreenView, other: ScreenView, generator: torch.Generator) -> ScreenView:
         box = self._rectangle(generator)
-        if "face" not in view.pictures or not {"face", *EYES} <= view.placed:
-            return view  # who does not know where the eyes are cannot spare them
         ours = view.pictures["face"]
         size = (ours.image.shape[-2], ours.image.shape[-1])
         paste = torch.zeros(size, dtype=torch.bool)
@@ -154,6 +165,7 @@ class CutMix:
             imu=_mean(view.imu, other.imu, keep),
             imu_valid=min(view.imu_valid, other.imu_valid),
             targets=_blended(view.targets, other.targets, keep),
+            own=False,
         )
 
     def _rectangle(self, generator: torch.Generator) -> Box:

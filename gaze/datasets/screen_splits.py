@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from gaze.datasets.faults import DatasetError
+from gaze.datasets.faults import DatasetError, EmptySplitError
 from gaze.datasets.screen_table import shared_subjects
 from gaze.datasets.splits import SPLITS, hold_out
 
 log = logging.getLogger(__name__)
 
 HELD = ("subject", "device", "device_kind", "dataset")  # columns that a protocol may leave one value of out
+_APART = ("calib", "unused")  # what a table calls so is in no protocol's train, val and test
 HoldOut = str | Mapping[str, str | None] | None
 
 
@@ -27,6 +28,9 @@ def frames_of(
     What is held out is the test split; nobody in it is in another, not even with other devices. Validation is then
     drawn from the people who are left, as it is where a table has no validation split, by a hash of their names.
     With nothing held out, the column `split` decides.
+
+    Whatever is held out, frames that the table calls unused are in no split, and those that it keeps for calibration
+    are in calib and nowhere else, so that nobody is trained on, validated or tested with them.
 
     Args:
         root: where the table is from, for messages.
@@ -42,7 +46,7 @@ def frames_of(
     part = np.array(table["split"].cast(pa.string()).to_pylist(), dtype=object)
     chosen = _chosen(held)
     if chosen is not None:
-        part = _left_out(root, table, subject, chosen)
+        part = _left_out(root, table, subject, part, chosen)
     else:
         _check_disjoint(root, table)
         if split not in (*SPLITS, "calib"):
@@ -59,7 +63,7 @@ def frames_of(
     rows = part == split
     if not rows.any():
         there = ", ".join(sorted(set(part.tolist()))) or "no frame at all"
-        raise DatasetError(
+        raise EmptySplitError(
             f"split {split!r} of {root} holds no frame; the table has {there}; see hold_out to make splits"
         )
     return rows, sorted(set(subject[part == "train"].tolist()))
@@ -76,7 +80,8 @@ def _chosen(held: HoldOut) -> tuple[str, str] | None:
     return (given[0][0], str(given[0][1])) if given else None
 
 
-def _left_out(root: str, table: pa.Table, subject: np.ndarray, chosen: tuple[str, str]) -> np.ndarray:
+def _left_out(root: str, table: pa.Table, subject: np.ndarray, part: np.ndarray, chosen: tuple[str, str]) -> np.ndarray:
+    """The split of each frame by who or what is held out; `part` is what the table says, of which little remains."""
     column, value = chosen
     names = np.array(table[column].cast(pa.string()).to_pylist(), dtype=object)
     test = names == value
@@ -87,7 +92,9 @@ def _left_out(root: str, table: pa.Table, subject: np.ndarray, chosen: tuple[str
     elsewhere = ~test & np.isin(subject, list(set(subject[test].tolist())))
     if elsewhere.any():
         log.info("%d frames of people who are also in the frames held out are in no split", elsewhere.sum())
-    return np.where(test, "test", np.where(elsewhere, "unused", "train")).astype(object)
+    protocol = np.where(test, "test", np.where(elsewhere, "unused", "train"))
+    apart = np.isin(part, _APART) & ~elsewhere
+    return np.where(apart, part, protocol).astype(object)
 
 
 def _check_disjoint(root: str, table: pa.Table) -> None:

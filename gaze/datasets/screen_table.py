@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gaze.datasets.faults import Fault
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_view import STREAMS
 from gaze.devices import KINDS
 from gaze.geometry import screen_to_camera_plane
+from gaze.label_units import CM, HALF_WINDOWS, UNITS
+from gaze.recordings.checks import failing
+from gaze.recordings.columns import words
+from gaze.recordings.units import likely_units
 
 _BOXES = tuple(f"{stream}_box" for stream in STREAMS)
 COLUMNS = (  # all that labels are made of
     *("sample_id", "subject", "recording", "split", "frame_w", "frame_h", *_BOXES, "head_distance_cm"),
     *("device", "device_kind", "orientation", "screen_w_px", "screen_h_px", "screen_w_cm", "screen_h_cm"),
     *("cam_to_screen_cm", "gaze_cam_cm", "gaze_vector", "gaze_origin_cm", "dot_index", "is_calib_dot", "weight"),
+    *("gaze_screen_cm", "screen_w_pt", "screen_h_pt"),  # for checks
 )
 
 
@@ -35,8 +40,8 @@ class ScreenFacts:
     distance_cm: Float[Tensor, "n"]
 
 
-def pack(table: pa.Table) -> tuple[ScreenLabels, ScreenFacts]:
-    """Labels and facts of checked rows, in their order."""
+def pack(table: pa.Table, unit: str = CM) -> tuple[ScreenLabels, ScreenFacts]:
+    """Labels and facts of checked rows, in their order; `unit` is that of gaze_cam_cm."""
     frame = _pair(table, "frame_w", "frame_h")
     boxes = torch.stack([_list(table, name) for name in _BOXES], dim=1)
     offset, orientation = _list(table, "cam_to_screen_cm"), _integers(table, "orientation", 1)
@@ -52,7 +57,10 @@ def pack(table: pa.Table) -> tuple[ScreenLabels, ScreenFacts]:
         geometry=(boxes / frame.repeat(1, 2)[:, None]).flatten(1),
         screen_cm=screen_cm,
         screen_px=_pair(table, "screen_w_px", "screen_h_px"),
-        centre=screen_to_camera_plane(screen_cm / 2, screen_cm, offset, orientation),
+        # Of a window across which labels run from -1 to 1 the centre is known, whatever its size
+        centre=torch.zeros(len(table), 2)
+        if unit == HALF_WINDOWS
+        else screen_to_camera_plane(screen_cm / 2, screen_cm, offset, orientation),
         orientation=orientation,
         kind=number[kind],
         device=device,
@@ -66,11 +74,27 @@ def pack(table: pa.Table) -> tuple[ScreenLabels, ScreenFacts]:
         devices=devices,
         subjects=subjects,
         recordings=recordings,
+        unit=unit,
     )
     origin = _list(table, "gaze_origin_cm")
     distance = _numbers(table, "head_distance_cm")
     distance = torch.where(distance.isnan(), origin[:, 2], distance)
     return labels, ScreenFacts(frame, _list(table, "gaze_vector"), origin, distance)
+
+
+def one_unit(title: str, units: Iterable[str]) -> str:
+    """The unit that all labels are in; cm if there are none.
+
+    Raises:
+        DatasetError: there are several, or one that is not known.
+    """
+    found = sorted(set(units)) or [CM]
+    if len(found) > 1 or found[0] not in UNITS:
+        raise DatasetError(
+            f"labels of {title} are in {' and '.join(found)}; expected one of {', '.join(UNITS)} for all; make a data set of "
+            "each"
+        )
+    return found[0]
 
 
 def check(table: pa.Table, needs_boxes: list[str]) -> tuple[pa.Table, list[Fault]]:
@@ -110,9 +134,30 @@ def check(table: pa.Table, needs_boxes: list[str]) -> tuple[pa.Table, list[Fault
         _note(
             bad, table, np.asarray(none), lambda i, found=found: (found, "(x, y, w, h) px to cut from the frame"), redo
         )
+    _note_units(bad, table)
+    for doubt, rows in failing(table, {}):  # what preparation marks as invalid, in tables that it didn't write
+        if doubt.severe:
+            _note(bad, table, rows, lambda i, doubt=doubt: (f"{doubt.name}: {doubt.found}", ""), doubt.do)
     keep = np.ones(len(table), dtype=bool)
     keep[list(bad)] = False
     return (table if keep.all() else table.filter(pa.array(keep))), [bad[i] for i in sorted(bad)]
+
+
+def _note_units(bad: dict[int, Fault], table: pa.Table) -> None:
+    """Labels that don't fit their screens, with the unit in which they would."""
+    point, recordings, units = _list(table, "gaze_cam_cm").numpy(), words(table, "recording"), likely_units(table)
+    for recording, unit in units.items():
+        seems, _, do = unit.partition("; ")
+        _note(
+            bad,
+            table,
+            np.asarray(recordings == recording),
+            lambda i, seems=seems: (
+                f"gaze_cam_cm is ({point[i, 0]:g}, {point[i, 1]:g}), and the labels of its recording seem to be {seems}",
+                "",
+            ),
+            do,
+        )
 
 
 def shared_subjects(subject: pa.ChunkedArray, split: pa.ChunkedArray, splits: tuple[str, ...]) -> dict[str, list[str]]:

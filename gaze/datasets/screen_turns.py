@@ -53,6 +53,7 @@ def mirrored(view: ScreenView) -> ScreenView:
         landmarks=_mirrored_landmarks(view),
         imu=None if view.imu is None else view.imu * torch.tensor(_MIRRORED_IMU),
         orientation=_MIRRORED_ORIENTATION[view.orientation],
+        own=False,
     )
 
 
@@ -84,7 +85,7 @@ def quarter_turned(view: ScreenView, quarters: int) -> ScreenView:
         if odd and height_px != width_px:
             raise ValueError(f"{stream} is {height_px} x {width_px} px; a quarter turn needs square samples")
         pictures[stream] = Picture(picture.image.rot90(quarters, (-2, -1)), boxes[stream])
-    turned = turn.facts(replace(view, pictures=pictures, boxes=boxes, frame_size=size))
+    turned = turn.facts(replace(view, pictures=pictures, boxes=boxes, frame_size=size, own=False))
     return replace(turned, targets=_swapped_screen(turned.targets)) if odd else turned
 
 

@@ -49,6 +49,7 @@ class ScreenView:
     imu: Float[Tensor, "9"] | None = None
     imu_valid: float = 0.0
     orientation: int = 1
+    own: bool = True  # False: no longer what the person's own eyes look like, but mirrored, turned or blended
 
 
 @runtime_checkable
@@ -100,14 +101,17 @@ def box_centre(box: Box) -> tuple[float, float]:
 
 
 def _cut(view: ScreenView, stream: str) -> UInt8[Tensor, "3 h w"]:
-    """The stream's box out of its picture, in the picture's own pixels and turned about the picture's own centre."""
+    """The stream's box out of its picture, in the picture's own pixels and turned about the picture's own centre.
+
+    A stored crop of a box that is no square was stretched to one, so its pixels are none, and it must not be sheared.
+    """
     picture, (_, _, width, height) = view.pictures[stream], view.boxes[stream]
     shown_h, shown_w = picture.image.shape[-2:]
     left, top, across, down = picture.covers
     scale_x, scale_y = shown_w / across, shown_h / down
     # Turning about another centre is turning about this one and a shift: where the box's middle was before says which.
-    x, y = turned_point(box_centre(view.boxes[stream]), frame_centre(view, stream), -view.turn)
-    middle = turned_point(((x - left) * scale_x, (y - top) * scale_y), (shown_w / 2, shown_h / 2), view.turn)
+    before = turned_point(box_centre(view.boxes[stream]), frame_centre(view, stream), -view.turn)
+    x, y = turned_point(before, box_centre(picture.covers), view.turn)
     width, height = width * scale_x, height * scale_y
-    box = (middle[0] - width / 2, middle[1] - height / 2, width, height)
-    return crop_box(picture.image, box, view.sizes[stream], angle_rad=view.turn)
+    box = ((x - left) * scale_x - width / 2, (y - top) * scale_y - height / 2, width, height)
+    return crop_box(picture.image, box, view.sizes[stream], angle_rad=view.turn, stretch=scale_x / scale_y)

@@ -2,37 +2,72 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
-from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-import gaze
-from gaze.export.exported import Exported
+from gaze.errors import UserError
+from gaze.export.baked import refuse_baked
+from gaze.export.card import Card, card_beside
+from gaze.export.exported import read_facts
 from gaze.export.facts import ExportError, Facts
-from gaze.export.formats import FORMATS, quiet
-from gaze.export.naming import NAMINGS, Naming
-from gaze.export.verification import Latency, largest_difference, latencies, one_thread, scene
-from gaze.inference.predictor import check_scene_model
-from gaze.runs import Run, load_config, load_model
+from gaze.export.format import Format, Traced, first_line, quiet
+from gaze.export.formats import FORMATS
+from gaze.export.plan import Plan, Wishes
+from gaze.export.scenes import Scenes
+from gaze.export.screens import Screens
+from gaze.export.verification import Checks, Latency, largest_difference, latencies, one_thread
+from gaze.models.inputs import taken_by
+from gaze.runs import load_config, load_model, write_text
+from gaze.types import SceneInputs, ScreenInputs
 
 T = TypeVar("T")
+
+PLANS: dict[type | None, type[Scenes] | type[Screens]] = {SceneInputs: Scenes, ScreenInputs: Screens}
 
 
 class Export(NamedTuple):
     """What was written, and what was seen while checking it."""
 
     path: Path
-    facts: Facts
-    difference: float  # the largest of any probability between the file and PyTorch
-    latencies: list[Latency]
+    facts: Facts | Card
+    about: str  # one sentence on the inputs
+    checks: Checks
+
+    @property
+    def difference(self) -> float | None:
+        """The largest between the file and PyTorch; None for files that can't be run here."""
+        return self.checks.difference
+
+    @property
+    def latencies(self) -> list[Latency]:
+        """Of the model in PyTorch and in the file."""
+        return self.checks.latencies
+
+    def report(self) -> list[str]:
+        """What a person should read, line by line."""
+        checks, said = self.checks, [self.about]
+        if checks.difference is None:
+            said.append("not compared with PyTorch: such files can't be run here; inputs and outputs are as asked for")
+        else:
+            allowed = f"allowed: {checks.tolerance:.1e}"
+            said.append(f"largest difference from PyTorch: {checks.difference:.1e} {checks.unit} ({allowed})")
+        said += [f"{name.replace('_', ' ')}: {value:.3f}" for name, value in checks.measured.items()]
+        said += [
+            f"{of.what}, 1 CPU thread: {of.exported_ms:.1f} ms; PyTorch {of.torch_ms:.1f} ms (medians)"
+            for of in checks.latencies
+        ]
+        files = [file for file in (self.path, *self.path.rglob("*")) if file.is_file()]
+        said.append(f"written to {self.path} ({sum(file.stat().st_size for file in files) / 2**20:.1f} MiB)")
+        beside = card_beside(self.path)
+        return [*said, f"its card is {beside.name}, which belongs beside it"] if isinstance(self.facts, Card) else said
 
 
 def export(
@@ -42,82 +77,106 @@ def export(
     names: str = "gaze",
     opset: int | None = None,
     size: list[int] | int | None = None,
-    tolerance: float = 1e-4,
+    preprocess: str = "inside",
+    weights: str = "float32",
+    calibration: str | None = None,
+    tolerance: float | None = None,
     overwrite: bool = False,
 ) -> Export:
-    """Write the scene model of a run as one file that takes any number of images and people.
+    """Write the model of a run as one file that takes any number of samples, or of images and people.
 
     Args:
         run: a run directory.
-        out: the file; None: RUN/NAME_HEIGHTxWIDTH[_NAMES].SUFFIX.
-        format: ``onnx`` or ``pt2``.
-        names: ``gaze`` or ``pinto``, see `gaze.export.naming`.
+        out: the file; None: RUN/NAME.SUFFIX, where the name of a scene model has its size, too.
+        format: ``onnx`` or ``pt2``; of models of the point of gaze also ``torchscript`` or ``coreml``.
+        names: of scene models, ``gaze`` or ``pinto``, see `gaze.export.naming`.
         opset: of ONNX; None: 20.
-        size: height and width of the images in pixels, or one number for both; None: as the run was trained.
-        tolerance: the largest allowed difference of a probability from PyTorch.
+        size: of scene models, height and width of the images in pixels, or one number; None: as the run was trained.
+        preprocess: of crops, ``inside``: the file takes 8-bit pictures; ``outside``: floats from 0 to 1.
+        weights: ``float32``, or ``int8`` for models of the point of gaze.
+        calibration: JSON file of a person (tools/calibrate.py), whose correction becomes part of the file.
+        tolerance: the largest allowed difference from PyTorch; None: 1e-4 of a probability, 1e-3 cm of a point.
         overwrite: replace `out` if it exists.
 
     Raises:
         ExportError: it can't be done as asked, or the file and PyTorch differ. Nothing is written then.
-        RunError, ConfigError, CheckpointError: the run can't be used.
+        RunError, ConfigError, CheckpointError, CalibrationError: the run or the calibration can't be used.
     """
-    kind, naming = _named("format", format, FORMATS), _named("names", names, NAMINGS)
+    kind = _named("format", format, FORMATS)
     kind.check(opset)
+    if out is not None:
+        _check_free(Path(out), kind.suffix, overwrite)
     config = load_config(run)
-    pixels = _image_size(size, OmegaConf.select(config, "dataset.image_size"))
-    name = str(config.get("name", "model"))
-    scheme = "" if names == "gaze" else f"_{names}"
-    path = Path(out) if out is not None else Path(run, f"{name}_{pixels[0]}x{pixels[1]}{scheme}{kind.suffix}")
-    _check_free(path, kind.suffix, overwrite)
     model = load_model(run)
-    check_scene_model(model)
-    _check_stride(model, pixels)
+    takes = taken_by(type(model))
+    if takes not in PLANS:
+        raise UserError(
+            f"the run's model, {type(model).__name__}, takes {getattr(takes, '__name__', takes)}; expected a model of "
+            "scenes, such as GazeLLE, or of points of gaze on screens"
+        )
+    plan = PLANS[takes](run, model, config, Wishes(names, size, preprocess, weights, calibration), kind)
+    if format not in plan.formats:
+        raise ExportError(f"format={format} is not for such models; expected {' or '.join(plan.formats)}")
+    path = Path(out) if out is not None else Path(run, f"{plan.stem}{kind.suffix}")
+    _check_free(path, kind.suffix, overwrite)
+    measured = plan.measured()
+    traced, outputs = _trace(plan, weights == "int8")
+    text = plan.text(outputs, run)
 
-    program, heatmap_size, outputs = _trace(model, naming, pixels)
-    facts = Facts(
-        name, names, pixels, heatmap_size, _identity(run), _weights_sha256(run), gaze.__version__, naming.describes
-    )
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".writing-{path.stem}{kind.suffix}")
+    _remove(aside)
     try:
-        kind.write(program, outputs, naming.dynamic(), aside, facts, opset)
-        with one_thread():
-            exported = Exported(aside, trust=True)
-            difference = largest_difference(model, exported)
-        if not difference <= tolerance:
-            raise ExportError(
-                f"the file differs from PyTorch by {difference:.1e} in a probability; expected at most "
-                f"{tolerance:.1e}, so {path} was not written: try another opset or size, or format=pt2"
-            )
-        times = latencies(model, exported)
-        os.replace(aside, path)
+        kind.write(traced, aside, text, plan.about, opset)
+        checks = _compare(plan, kind, aside, plan.tolerance if tolerance is None else tolerance, path)
+        checks = checks._replace(measured=measured)
+        beside = plan.card(text, aside, checks)
+        _replace(aside, path)
+        if beside is not None:
+            write_text(card_beside(path), beside)
     finally:
-        aside.unlink(missing_ok=True)
-    return Export(path, facts, difference, times)
+        _remove(aside)
+    return Export(path, read_facts(text, path), plan.about, checks)
 
 
-def _trace(
-    model: nn.Module, naming: Naming, size: tuple[int, int]
-) -> tuple[ExportedProgram, tuple[int, int], list[str]]:
-    """The model behind its inputs as a graph; the size of its heatmaps; the names of its outputs."""
-    graph = naming.graph(model)
-    # Neither 0 nor 1 nor the same number of anything: torch takes such sizes for constants.
-    example, _ = naming.pack(scene(2, 5, size))
-    with torch.no_grad():
-        outputs = graph(**example)
-    try:
-        with quiet():
-            program = torch.export.export(graph, (), example, dynamic_shapes=naming.dynamic())
-    except Exception as error:  # each stage of torch.export has classes of its own
+def _compare(plan: Plan, kind: Format, file: Path, tolerance: float, path: Path) -> Checks:
+    """The file beside PyTorch."""
+    if not kind.runs:
+        return Checks(None, tolerance, plan.unit, [], {})
+    with one_thread():
+        call, _ = kind.open(file)
+        difference = largest_difference(plan.trials(), call)
+    if not difference <= tolerance:
         raise ExportError(
-            f"{type(model).__name__} can't be exported: {str(error).strip().splitlines()[0]}; expected a forward without "
+            f"the file differs from PyTorch by {difference:.1e} {plan.unit}; expected at most "
+            f"{tolerance:.1e}, so {path} was not written: try another opset or size, or format=pt2"
+        )
+    return Checks(difference, tolerance, plan.unit, latencies(plan.timed(), call), {})
+
+
+def _trace(plan: Plan, int8: bool) -> tuple[Traced, dict[str, Tensor]]:
+    """The model behind its inputs as a graph, and what it says of the example."""
+    with torch.no_grad():
+        outputs = plan.graph(**plan.example)
+    program = _program(plan.graph, plan.example, plan.dynamic)
+    refuse_baked(program, cpu=not plan.anywhere)
+    return Traced(plan.graph, plan.example, program, list(outputs), plan.dynamic, plan.pictures, int8), outputs
+
+
+def _program(graph: nn.Module, example: dict[str, Tensor], dynamic: Mapping[str, dict]) -> ExportedProgram:
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.export.export(graph, (), example, dynamic_shapes=dict(dynamic))
+    except Exception as error:  # each stage of torch.export has classes of its own
+        named = getattr(graph, "model", graph)
+        raise ExportError(
+            f"{type(named).__name__} can't be exported: {first_line(error)}; expected a forward without "
             "branches on the values of tensors"
         ) from error
     for part in program.graph_module.modules():  # stretches with autocast off are graphs of their own
         for node in part.graph.nodes if isinstance(part, GraphModule) else ():
             node.meta.pop("stack_trace", None)  # would put this machine's paths into the file
-    height, width = outputs["heatmap"].shape[-2:]
-    return program, (height, width), list(outputs)
+    return program
 
 
 def _named(key: str, value: str, options: dict[str, T]) -> T:
@@ -126,45 +185,28 @@ def _named(key: str, value: str, options: dict[str, T]) -> T:
     return options[value]
 
 
-def _image_size(size: Sequence[int] | int | None, trained: Sequence[int] | None) -> tuple[int, int]:
-    chosen = trained if size is None else [size, size] if isinstance(size, int) else size
-    if chosen is None:
-        raise ExportError("the run's config has no dataset.image_size; give size=[height,width] in pixels")
-    if isinstance(chosen, str) or len(chosen) != 2 or not all(isinstance(n, int) and n > 0 for n in chosen):
-        raise ExportError(f"size={chosen}; expected one number of pixels, or [height,width]")
-    return chosen[0], chosen[1]
-
-
-def _check_stride(model: nn.Module, size: tuple[int, int]) -> None:
-    stride = getattr(getattr(model, "backbone", None), "stride", 1)
-    if any(n % stride for n in size):
-        height, width = (max(stride, round(n / stride) * stride) for n in size)
-        raise ExportError(
-            f"size is {size[0]} x {size[1]} px; expected multiples of the backbone's stride {stride}, such as "
-            f"'size=[{height},{width}]'"
-        )
-
-
 def _check_free(path: Path, suffix: str, overwrite: bool) -> None:
     if path.suffix != suffix:
         raise ExportError(f"out={path} does not end in {suffix}, by which others know what it holds; rename it")
-    if path.is_dir():
+    if path.is_dir() and suffix != FORMATS["coreml"].suffix:
         raise ExportError(f"out={path} is a folder; give a file in it")
-    if path.exists() and not overwrite:
-        raise ExportError(f"{path} exists; give another out=, or overwrite=true")
+    for file in (path, card_beside(path)):
+        if file.exists() and not overwrite:
+            raise ExportError(f"{file} exists; give another out=, or overwrite=true")
 
 
-def _identity(run: str | Path) -> str:
-    path = Path(run).resolve()
-    return f"{path.parent.name}/{path.name}"
+def _replace(aside: Path, path: Path) -> None:
+    """Give a file its name; a package is a folder, and can't take the place of another in one step."""
+    old = path.with_name(f".replaced-{path.name}")
+    if path.is_dir():
+        _remove(old)
+        os.replace(path, old)
+    os.replace(aside, path)
+    _remove(old)
 
 
-def _weights_sha256(run: str | Path) -> str:
-    opened = Run(run)
-    checkpoint = opened.best.newest() or opened.last.newest()  # the one that load_model takes
-    assert checkpoint is not None
-    with (checkpoint / "model.safetensors").open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -4,86 +4,87 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from jaxtyping import Int
+from torch import Tensor
 
-from gaze.export.exported import Exported
 from gaze.export.facts import ExportError
-from gaze.export.naming import probabilities
-from gaze.types import SceneInputs
+from gaze.export.format import Call
 
-# Images and people: each alone, several, images without anybody, and enough people for vectorised code paths.
-COUNTS = ((1, 1), (1, 4), (2, 3), (3, 5), (4, 2), (1, 33))
-TIMED = ((1, 1), (1, 4))  # images and people
 SECONDS, FEWEST, MOST = 1.0, 3, 50  # of measuring each latency, and how many repetitions
 
 
-class Latency(NamedTuple):
-    """Median milliseconds for a number of people in one picture, one thread."""
+@dataclass(frozen=True)
+class Trial:
+    """Inputs, and what PyTorch says about them."""
 
-    people: int
+    what: str  # it is, for messages
+    inputs: dict[str, Tensor]
+    wanted: Callable[[], dict[str, Tensor]]  # outputs by name
+    rows: Int[Tensor, "n"] | None = None  # of the file's outputs, that answer; None: all, in their order
+
+
+class Latency(NamedTuple):
+    """Median milliseconds, one thread."""
+
+    what: str
     torch_ms: float
     exported_ms: float
 
 
-def scene(images: int, people: int, size: Sequence[int], seed: int = 0) -> SceneInputs:
-    """Noise with head boxes of all kinds: usual, on a border, beyond it, of less than a cell, and none (NaN)."""
-    rng = torch.Generator().manual_seed(seed)
-    corner = torch.rand(people, 2, generator=rng)
-    boxes = torch.cat([corner, corner + 0.02 + 0.3 * torch.rand(people, 2, generator=rng)], 1)
-    odd = torch.tensor([[torch.nan] * 4, [-0.05, 0.1, 0.2, 0.3], [0.5, 0.5, 0.501, 0.501], [0.0, 0.0, 1.0, 1.0]])
-    for i in range(1, people, 2):  # the first is usual
-        boxes[i] = odd[i // 2 % len(odd)]
-    image = torch.randint(0, 256, (images, 3, *size), dtype=torch.uint8, generator=rng)
-    return SceneInputs(image, boxes, torch.randint(0, images, (people,), generator=rng))
+class Checks(NamedTuple):
+    """What was seen while a file was compared with PyTorch."""
+
+    difference: float | None  # the largest; None: such files can't be run here
+    tolerance: float
+    unit: str
+    latencies: list[Latency]
+    measured: dict[str, float]  # what was lost before the graph was made
 
 
-@torch.no_grad()
-def reference(model: nn.Module, inputs: SceneInputs) -> dict[str, Tensor]:
-    """What PyTorch says about uint8 pictures."""
-    return probabilities(model(SceneInputs(inputs.image.float() / 255, inputs.head_bbox, inputs.image_index)))
-
-
-def largest_difference(model: nn.Module, exported: Exported) -> float:
-    """The largest difference of any probability, over scenes of several numbers of images and people.
+def largest_difference(trials: Iterable[Trial], call: Call) -> float:
+    """The largest difference of any output: of centimetres as they are, of other values above 1 as parts of the largest.
 
     Raises:
         ExportError: the outputs have other names or shapes, or are not finite.
     """
     largest = 0.0
-    for seed, (images, people) in enumerate(COUNTS):
-        asked = scene(images, people, exported.facts.image_size, seed)
-        wanted = reference(model, asked)
+    for trial in trials:
+        wanted = trial.wanted()
         try:
-            found = exported.probabilities(asked)
+            found = call(trial.inputs)
         except Exception as error:  # each runtime fails in its own way
-            raise ExportError(f"the file fails on {images} images with {people} people: {error}") from error
+            raise ExportError(f"the file fails on {trial.what}: {error}") from error
+        if trial.rows is not None:
+            found = {name: output[trial.rows] for name, output in found.items()}
         shapes = [{name: tuple(t.shape) for name, t in outputs.items()} for outputs in (wanted, found)]
         if shapes[0] != shapes[1]:
-            raise ExportError(
-                f"the file gives {shapes[1]} for {images} images with {people} people; expected {shapes[0]}"
-            )
+            raise ExportError(f"the file gives {shapes[1]} for {trial.what}; expected {shapes[0]}")
         for name, value in wanted.items():
-            difference = (found[name] - value).abs().max().item()
+            difference = (found[name] - value).abs().max().item() / _scale(name, value)
             if not difference < float("inf"):
-                raise ExportError(f"{name} of {images} images with {people} people is not finite in the file")
+                raise ExportError(f"{name} of {trial.what} is not finite in the file")
             largest = max(largest, difference)
     return largest
 
 
-def latencies(model: nn.Module, exported: Exported) -> list[Latency]:
-    """How long the model in PyTorch, and the file, take for one picture. Open the file inside `one_thread`."""
+def _scale(name: str, value: Tensor) -> float:
+    """What differences are measured in: the unit itself of points and probabilities, of others a part of the largest."""
+    return 1.0 if name.endswith("_cm") else max(1.0, value.abs().max().item())
+
+
+def latencies(trials: Iterable[Trial], call: Call) -> list[Latency]:
+    """How long the model in PyTorch, and the file, take. Open the file inside `one_thread`."""
     found = []
-    for images, people in TIMED:
-        asked = scene(images, people, exported.facts.image_size)
-        inputs, _ = exported.naming.pack(asked)
+    for trial in trials:
         with one_thread():
-            eager = _median_ms(lambda asked=asked: reference(model, asked))  # type: ignore[misc]
-            found.append(Latency(people, eager, _median_ms(lambda inputs=inputs: exported.call(inputs))))  # type: ignore[misc]
+            eager = _median_ms(trial.wanted)
+            found.append(Latency(trial.what, eager, _median_ms(lambda trial=trial: call(trial.inputs))))  # type: ignore[misc]
     return found
 
 

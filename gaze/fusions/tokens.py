@@ -44,7 +44,7 @@ class MapTokens(nn.Module):
         kinds = {_kind(stream): c for stream, c in channels.items()}
         if any(kinds[_kind(stream)] != c for stream, c in channels.items()):
             raise ValueError(f"the trunks of the eyes give {dict(channels)} channels; expected the same for both")
-        if cells is not None and set(cells) < set(kinds):
+        if cells is not None and not set(kinds) <= set(cells):
             raise ValueError(f"fusion.cells is {dict(cells)}; expected the cells of a map of {' and of '.join(kinds)}")
         self.project = nn.ModuleDict({kind: nn.Linear(c, width) for kind, c in kinds.items()})
         self.role = nn.ParameterDict({stream: _normal(1, 1, width) for stream in channels})

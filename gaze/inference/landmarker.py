@@ -68,9 +68,8 @@ class Landmarker:
     def __init__(
         self, model: str | None = None, sha256: str = SHA256, confidence: float = 0.5, video: bool = False
     ) -> None:
-        path = _model_file(model)
+        path = check_model(model, sha256)
         self.mediapipe, tasks = _mediapipe()
-        _check_digest(path, sha256)
         self.video = video
         mode = tasks.vision.RunningMode
         options = tasks.vision.FaceLandmarkerOptions(
@@ -112,6 +111,18 @@ class Landmarker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_model(model: str | None, sha256: str = SHA256) -> Path:
+    """The landmarker's file, if all is there that opening it needs.
+
+    Raises:
+        UserError: MediaPipe or the file is missing, or it is another file; the message says how to get it.
+    """
+    path = _model_file(model)
+    _mediapipe()
+    _check_digest(path, sha256)
+    return path
 
 
 def found_face(name: str, result: Any, frame_size: Int[Tensor, "2"]) -> FoundFace:

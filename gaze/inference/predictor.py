@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from gaze.datasets.image import resize
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.heatmaps import subcell_peak
+from gaze.models.inputs import taken_by
 from gaze.types import SceneInputs, ScenePrediction
 
 
@@ -79,7 +79,7 @@ def check_scene_model(model: nn.Module) -> None:
     Raises:
         UserError: it takes something else.
     """
-    takes = typing.get_type_hints(type(model).forward).get("inputs")
+    takes = taken_by(type(model))
     if takes is not SceneInputs:
         raise UserError(
             f"the run's model, {type(model).__name__}, takes {getattr(takes, '__name__', takes)}; expected a model of "

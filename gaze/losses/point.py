@@ -60,9 +60,10 @@ class PointLoss(Loss):
         targets = batch.targets
         loss = self.per_sample(prediction, targets.point)
         if targets.other_point is not None and targets.other_share is not None:
-            other = self.per_sample(prediction, targets.other_point)
-            # Where there is no other picture its point may be anything, NaN too.
-            loss = torch.where(targets.other_share > 0, loss.lerp(other, targets.other_share), loss)
+            # Where there is no other picture its point may be anything, NaN too, which would reach gradients.
+            mixed = targets.other_share > 0
+            other = self.per_sample(prediction, torch.where(mixed[:, None], targets.other_point, targets.point))
+            loss = torch.where(mixed, loss.lerp(other, targets.other_share), loss)
         loss = loss * self._balance(prediction, targets)
         if not self.hardest:
             return loss.mean()

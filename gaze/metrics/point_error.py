@@ -8,19 +8,24 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from gaze.screens.figures import figures
-from gaze.screens.rows import LENGTHS, NUMBERS, PointRows, joined, rows_of
+from gaze.screens.figures import figures, named
+from gaze.screens.rows import LENGTHS, NUMBERS, PointRows, joined, rows_of, unit_of
 from gaze.types import ScreenPrediction, ScreenTargets
+
+ALIAS = "error"
 
 
 class PointError(Metric):
     """``error_cm``, the mean distance, and every other figure of `gaze.screens.figures` that the targets allow.
 
+    Where labels are in another unit than cm, figures have it in their names: ``error_half_windows``. ``error`` is the mean
+    distance, too, whatever the unit, for what must not depend on it, such as `trainer.monitor`.
+
     Figures per user and per fixation need all frames at once, so frames are kept: 150 bytes each.
 
     Args:
-        unit: of the labels, which becomes part of the figures' names; cm, unless a data set has labels in something else.
-        only: names of the figures to report, or none for all.
+        unit: of labels whose data set does not say theirs.
+        only: names of the figures to report beside ``error``, or none for all; cm in them stands for the labels' unit.
     """
 
     full_state_update = False
@@ -41,11 +46,15 @@ class PointError(Metric):
         self.numbers.append(torch.stack([getattr(rows, name) for name in NUMBERS], 1))
 
     def compute(self) -> dict[str, Any]:
-        found = figures(self.rows(), self.unit)
-        unknown = [name for name in self.only or () if name not in found and not len(self.rows())]
+        rows = self.rows()
+        unit = unit_of(rows, self.unit)
+        found = figures(rows, unit)
+        only = [named(name, unit) for name in self.only or found]
+        unknown = [name for name in only if name not in found and not len(rows)]
         if unknown:
             raise ValueError(f"metric.point_error.only has {', '.join(unknown)}; there are {', '.join(found)}")
-        return {name: torch.tensor(value) for name, value in found.items() if not self.only or name in self.only}
+        kept = {ALIAS: found[named("error_cm", unit)]} | {name: found[name] for name in found if name in only}
+        return {name: torch.tensor(value) for name, value in kept.items()}
 
     def rows(self) -> PointRows:
         """All frames so far, on the CPU."""

@@ -11,9 +11,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from pyarrow import Table
 
-from gaze.screens.figures import figures
-from gaze.screens.rows import PointRows
-from gaze.screens.table import OURS, points_in, rows_in
+from gaze.label_units import CM
+from gaze.screens.figures import figures, named
+from gaze.screens.rows import PointRows, unit_of
+from gaze.screens.table import OURS, rows_by_name, rows_in
 
 LINES = 400  # frames drawn as lines; more hide each other
 BARS = 60  # users drawn as bars
@@ -39,33 +40,43 @@ def _arrows(axes: Axes, rows: PointRows) -> None:
     )
     axes.scatter(*some.truth.T.numpy(), s=9, label="true", color="tab:green")
     axes.scatter(*some.point.T.numpy(), s=9, label="predicted", color="tab:red")
-    axes.scatter([0], [0], marker="P", s=60, color="black", label="camera")
+    unit = unit_of(rows)
+    middle = "camera" if unit == CM else "middle of the window"
+    axes.scatter([0], [0], marker="P", s=60, color="black", label=middle)
     axes.set(
-        xlabel="right of the camera, cm", ylabel="above the camera, cm", title=f"{len(some)} of {len(rows)} frames"
+        xlabel=f"right of the {middle}, {_words(unit)}",
+        ylabel=f"above the {middle}, {_words(unit)}",
+        title=f"{len(some)} of {len(rows)} frames",
     )
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(loc="upper right", fontsize=8)
 
 
 def _users(axes: Axes, table: Table, rows: PointRows) -> None:
-    names = table["subject"].to_pylist()
+    names, unit = table["subject"].to_pylist(), _words(unit_of(rows))
     error = (rows.point - rows.truth).norm(dim=-1)
     of_user: dict[str, list[float]] = {}
     for name, value in zip(names, error.tolist(), strict=True):
         of_user.setdefault(name, []).append(value)
     means = sorted(((sum(values) / len(values), name) for name, values in of_user.items()), reverse=True)[:BARS]
     axes.bar([name for _, name in means], [value for value, _ in means], color="tab:blue")
-    axes.axhline(float(error.mean()), color="black", linewidth=1, label=f"mean {float(error.mean()):.2f} cm")
+    axes.axhline(float(error.mean()), color="black", linewidth=1, label=f"mean {float(error.mean()):.2f} {unit}")
     axes.tick_params(axis="x", labelrotation=90, labelsize=7)
     worst = f", the worst {BARS}" if len(of_user) > BARS else ""
-    axes.set(ylabel="mean error, cm", title=f"{len(of_user)} users{worst}")
+    axes.set(ylabel=f"mean error, {unit}", title=f"{len(of_user)} users{worst}")
     axes.legend(fontsize=8)
 
 
 def _baselines(axes: Axes, table: Table) -> None:
-    errors = {name: figures(rows_in(table, name))["error_cm"] for name in points_in(table)}
+    found = rows_by_name(table)
+    unit = unit_of(found[OURS])
+    errors = {name: figures(rows)[named("error_cm", unit)] for name, rows in found.items()}
     known = {name.replace("_", " "): value for name, value in errors.items() if value == value}
     bars = axes.barh(list(known), list(known.values()), color=["tab:red" if n == OURS else "0.6" for n in known])
     axes.bar_label(bars, fmt="%.2f")
     axes.invert_yaxis()
-    axes.set(xlabel="mean error, cm", title="ours and guesses that see no eye")
+    axes.set(xlabel=f"mean error, {_words(unit)}", title="ours and guesses that see no eye")
+
+
+def _words(unit: str) -> str:
+    return unit.replace("_", " ")

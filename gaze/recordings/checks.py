@@ -11,17 +11,16 @@ import torch
 from jaxtyping import Bool
 
 from gaze.devices import Device
-from gaze.geometry import screen_to_camera_plane
 from gaze.landmarks.boxes import eyes_swapped
-from gaze.landmarks.points import LEFT_CORNERS, MESH, RIGHT_CORNERS
+from gaze.landmarks.points import DEFAULT, LEFT_CORNERS, MESH, RIGHT_CORNERS
 from gaze.recordings.columns import absent, numbers, words
 from gaze.recordings.schema import LANDMARKS, STREAMS
-from gaze.recordings.units import TOLERANCE_CM, label_range, outside
+from gaze.recordings.units import AGREE_CM, TOLERANCE_CM, label_range, on_plane, outside
 
 SPLITS = ("train", "val", "test", "calib", "unused")
-AGREE_CM = 1e-3  # between a label on the screen and the same label from the camera
 FAR = 1.0  # sides of a box that it may be outside the frame
 LARGE = 4.0  # sides of the frame that a box may have
+SEEN = [point for point in DEFAULT if point < MESH]  # of the landmarks that models see; files of 468 have no irises
 
 Mask = Bool[np.ndarray, "n"]
 Rows = Callable[[pa.Table, Mapping[str, Device]], Mask]
@@ -46,6 +45,12 @@ def failing(table: pa.Table, devices: Mapping[str, Device]) -> Iterator[tuple[Ch
             yield check, check.rows(table, devices)
 
 
+def advised(reason: str) -> str:
+    """A reason why a row is refused, and where it is the name of a check what that found and what to do."""
+    check = next((check for check in CHECKS if check.name == reason.split(";")[0]), None)
+    return reason if check is None else f"{reason}: {check.found}; {check.do}"
+
+
 def columns() -> list[str]:
     """All that checks read."""
     return list(dict.fromkeys(name for check in CHECKS for name in check.columns))
@@ -60,14 +65,9 @@ def _label_range(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
 
 
 def _label_frames(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
-    screen, size, offset = (
-        torch.from_numpy(numbers(table, *names))
-        for names in (("gaze_screen_cm",), ("screen_w_cm", "screen_h_cm"), ("cam_to_screen_cm",))
-    )
-    orientation = torch.from_numpy(numbers(table, "orientation")[:, 0]).nan_to_num(0).long()
-    expected = screen_to_camera_plane(screen, size, offset, orientation).numpy()
+    apart = on_plane(table, numbers(table, "gaze_screen_cm")) - numbers(table, "gaze_cam_cm")
     with np.errstate(invalid="ignore"):  # NaN is not known, and not wrong
-        return np.abs(expected - numbers(table, "gaze_cam_cm")).max(1) > AGREE_CM
+        return np.abs(apart).max(1) > AGREE_CM
 
 
 def _orientation(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
@@ -118,8 +118,8 @@ def _outside_face(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
 
 
 def _landmarks_nan(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
-    mesh = np.isnan(_landmarks(table)[:, :MESH])
-    return mesh.any((1, 2)) & ~mesh.all((1, 2))
+    missing = np.isnan(_landmarks(table)[:, :, :2]).any(2)
+    return missing[:, SEEN].any(1) & ~missing.all(1)
 
 
 def _landmarks_px(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
@@ -271,8 +271,8 @@ CHECKS = (
         "landmarks incomplete",
         _landmarks_nan,
         ("landmarks",),
-        f"some of the {MESH} landmarks of the mesh are NaN",
-        "find them again, or leave the sample's landmarks out",
+        f"some of the {len(DEFAULT)} landmarks that models see are NaN",
+        "find them again, leave the sample's landmarks out, or choose those that are there with dataset.landmarks",
         severe=False,
     ),
 )

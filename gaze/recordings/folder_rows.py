@@ -13,14 +13,14 @@ import torch
 from gaze.datasets.image import ImageError, image_size
 from gaze.devices import Device, find_device
 from gaze.errors import UserError
+from gaze.label_units import HALF_WINDOWS
 from gaze.landmarks.boxes import eye_boxes
 from gaze.landmarks.points import COUNT, LEFT_CORNERS, RIGHT_CORNERS
 from gaze.recordings.completion import complete
 from gaze.recordings.csv_rows import CsvRow
-from gaze.recordings.sample import Pair, ScreenSample
+from gaze.recordings.sample import LABEL_UNIT, Pair, ScreenSample
 from gaze.recordings.schema import STREAMS
 
-LABEL_UNIT = "label_unit"  # attribute of frames whose labels are not in cm
 _SLACK = 0.5  # how far beyond [-1, 1] a normalised label may be: people look beside the window, too
 _OPTIONAL = ("recording", "split", "device", "orientation", "dot", "dot_time_s", "timestamp_s", "calibration")
 _SPLITS = ("train", "val", "test", "calib", "unused")
@@ -126,7 +126,7 @@ class Columns:
             window = complete(sample, self.devices)
             if window.screen_cm is None:
                 x, y = point
-                return replace(sample, gaze_cam_cm=(x, -y), attrs={LABEL_UNIT: "half windows"})
+                return replace(sample, gaze_cam_cm=(x, -y), attrs={LABEL_UNIT: HALF_WINDOWS})
             w, h = window.screen_cm
             point = ((point[0] + 1) / 2 * w, (point[1] + 1) / 2 * h)
         told = replace(sample, gaze_screen_px=point) if self.unit == "px" else replace(sample, gaze_screen_cm=point)

@@ -15,14 +15,12 @@ from gaze.landmarks.boxes import eye_boxes, face_boxes, rejections
 from gaze.recordings.landmark_json import LandmarkStore
 from gaze.recordings.sample import Box, ScreenSample
 
-NO_FACE = "no face"
-
 
 @dataclass(frozen=True)
 class FoundFace:
-    """The largest face in a picture."""
+    """The face in a picture, or one of several."""
 
-    landmarks: Float[np.ndarray, "478 3"]  # x, y as fractions of the frame; NaN missing
+    landmarks: Float[np.ndarray, "478 3"]  # x, y as fractions of the frame; NaN missing. Not used of one of several
     blendshapes: Float[np.ndarray, "52"] | None = None
     faces: int = 1  # in the picture
 
@@ -59,12 +57,12 @@ def landmarked(
         sample = replace(sample, landmarks=store.find(path))
     if sample.landmarks is None and landmarker is not None:
         image = frame()
-        found = landmarker(image) if image is not None else None
-        if image is not None and found is None:
-            return replace(sample, attrs={**sample.attrs, "faces": "0"})
-        if found is not None:
-            attrs = {**sample.attrs, "faces": str(found.faces)}
-            sample = replace(sample, landmarks=found.landmarks, blendshapes=found.blendshapes, attrs=attrs)
+        if image is not None:
+            found = landmarker(image)
+            sample = replace(sample, attrs={**sample.attrs, "faces": str(found.faces if found else 0)})
+            if found is None or found.faces > 1:  # whose landmarks they are nobody knows; validation refuses the row
+                return sample
+            sample = replace(sample, landmarks=found.landmarks, blendshapes=found.blendshapes)
     if sample.landmarks is None or sample.frame_size is None:
         return sample
     return _boxed(sample, own_boxes)

@@ -22,6 +22,7 @@ from gaze.recordings.validation import validate
 
 LANDMARKS = ".landmarks.sqlite"
 BOXES = ("dataset", "landmarks")
+MEDIAPIPE = "mediapipe"  # landmarks are found by the landmarker
 
 
 def make_table(
@@ -46,7 +47,7 @@ def make_table(
 
     Args:
         plan: the settings that decide the rows, to compare with those of a table that is there.
-        landmarks: json:FILE.
+        landmarks: json:FILE, or mediapipe, which needs the landmarker.
         boxes: dataset, or landmarks to draw them anew.
 
     The others are as in conf/prepare_pog.yaml.
@@ -57,7 +58,9 @@ def make_table(
     if boxes not in BOXES:
         raise UserError(f"boxes is {boxes!r}; expected {' or '.join(BOXES)}")
     if boxes == "landmarks" and landmarks is None and landmarker is None:
-        raise UserError("boxes=landmarks needs landmarks=json:FILE or a landmarker")
+        raise UserError("boxes is 'landmarks', but there are none; give landmarks=json:FILE or landmarks=mediapipe")
+    if landmarks == MEDIAPIPE and landmarker is None:
+        raise UserError("landmarks is 'mediapipe', and landmarker is null; leave landmarker as it is in the config")
     table = load_devices(devices)
     preparation = Preparation(
         reader,
@@ -91,11 +94,11 @@ def _splits(manifest: Path | str | None, dataset: str) -> Mapping[str, str] | No
 
 
 def _store(landmarks: str | None, out: Path) -> LandmarkStore | None:
-    if landmarks is None:
+    if landmarks in (None, MEDIAPIPE):
         return None
     kind, _, file = landmarks.partition(":")
     if kind != "json" or not file:
-        raise UserError(f"landmarks is {landmarks!r}; expected json:FILE, or null with landmarker=... for MediaPipe")
+        raise UserError(f"landmarks is {landmarks!r}; expected json:FILE, {MEDIAPIPE} or null")
     return import_landmarks(file, out / LANDMARKS)
 
 

@@ -34,7 +34,9 @@ class MPIIFaceGaze:
         root: holds the folders p00 to p14.
         label: where training's label counts from. `camera_plane`: the camera, with the screen's measured pose, as
             seen along the camera's axis. `screen`: the screen's top left, as the published errors in cm; equal
-            errors, since it is as if the camera sat there, but people with other laptops don't share the label.
+            errors, since it is as if the camera sat there, but people with other laptops don't share the label. Eyes and
+            direction, which are in the real camera's frame, are left out: they don't meet in that label. The
+            distance stays, so angles are approximate.
         fold: the person, from 0, who is the test split; null: everybody is in train.
         val_people: how many people after that one are validated on. The published protocol has none, 0.
         sample_lists: MPIIGaze's folder "Evaluation Subset/sample list for eye image": only its pictures are read,
@@ -102,7 +104,6 @@ class MPIIFaceGaze:
         screen_mm = values[:2] * laptop.screen_mm / laptop.screen_px
         target_cm = laptop.in_camera_cm(screen_mm[None])[0]
         origin_cm, told_cm = values[20:23] / 10, values[23:26] / 10
-        gaze = (told_cm - origin_cm) / max(float(np.linalg.norm(told_cm - origin_cm)), 1e-9)
         landmarks = values[2:14].reshape(6, 2)
         left, right = eye_boxes(landmarks)
         size = upright_size(picture)
@@ -129,9 +130,7 @@ class MPIIFaceGaze:
             gaze_screen_px=_floats(values[:2]),
             gaze_screen_cm=_floats(screen_mm / 10),
             gaze_cam_cm=_floats(plane_cm),
-            gaze_vector=_floats(gaze),
-            gaze_pitchyaw=_floats(vector_to_pitch_yaw(torch.from_numpy(gaze)).numpy()),
-            gaze_origin_cm=_floats(origin_cm),
+            **({} if on_screen else _in_camera_frame(origin_cm, told_cm)),
         )
 
     def _listed(self, person: str, pictures: set[str]) -> Counter[str] | None:
@@ -151,6 +150,15 @@ class MPIIFaceGaze:
                 )
             listed[picture] += 1
         return listed
+
+
+def _in_camera_frame(origin_cm: np.ndarray, target_cm: np.ndarray) -> dict[str, Any]:
+    gaze = (target_cm - origin_cm) / max(float(np.linalg.norm(target_cm - origin_cm)), 1e-9)
+    return {
+        "gaze_origin_cm": _floats(origin_cm),
+        "gaze_vector": _floats(gaze),
+        "gaze_pitchyaw": _floats(vector_to_pitch_yaw(torch.from_numpy(gaze)).numpy()),
+    }
 
 
 def _floats(values: np.ndarray) -> Any:

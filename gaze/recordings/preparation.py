@@ -20,6 +20,7 @@ import numpy as np
 from gaze.datasets.image import ImageError
 from gaze.devices import Device
 from gaze.errors import UserError
+from gaze.recordings.checks import advised
 from gaze.recordings.completion import complete
 from gaze.recordings.crops import Frame, Pictures, upright, with_pictures
 from gaze.recordings.files import RecordingError
@@ -186,7 +187,7 @@ def _kept(samples: list[ScreenSample], p: Preparation, folder: Path, dropped: Co
         if reason is None:
             yield sample
         elif p.invalid == "raise" and (sample.valid or reason.startswith("picture: ")):
-            raise InvalidRows(f"{sample.sample_id}: {reason}; mend it, or set invalid=keep to mark such rows, or drop")
+            raise InvalidRows(f"{sample.sample_id}: {advised(reason)}; or set invalid=keep to mark such rows, or drop")
         elif p.invalid == "drop":
             dropped[reason] += 1
         else:

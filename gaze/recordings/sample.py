@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from gaze.label_units import CM
+
+LABEL_UNIT = "label_unit"  # attribute of frames whose labels are not in cm: a row of gaze.label_units.UNITS
 Picture = Path | bytes
 Pair = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -75,6 +78,11 @@ class ScreenSample:
     def sample_id(self) -> str:
         """The key of the row."""
         return f"{self.dataset}/{self.recording}/{self.frame:05d}"
+
+    @property
+    def label_unit(self) -> str:
+        """What `gaze_cam_cm` is in, whatever its name says: labels without a screen's size stay what they were."""
+        return self.attrs.get(LABEL_UNIT, CM)
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gaze.errors import UserError
+from gaze.label_units import CM
 
 VERSION = "1"
 ROW_GROUP = 1024  # rows
@@ -31,7 +32,7 @@ UNITS = {
     "*_px": "px",
     "*_pt": "points of iOS",
     "gaze_screen_*": "from the top left of the screen as it is held, x right, y down",
-    "gaze_cam_cm": "cm from the camera in the plane of the screen, x right, y up",
+    "gaze_cam_cm": "cm from the camera in the plane of the screen, x right, y up; or as label_unit says",
     "gaze_pitchyaw": "radians, up and towards the image's left positive",
     "camera frame": "x right and y down in the image, z into the scene",
     "imu": "gravity in g, rotation rate in rad/s, user acceleration in g",
@@ -114,10 +115,11 @@ class Header:
     source_sha256: str = ""  # of what was read
     created_utc: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)  # of the tool that wrote it
+    label_unit: str = CM  # of gaze_cam_cm, a row of gaze.label_units.UNITS
     version: str = VERSION
 
     def metadata(self) -> dict[str, str]:
-        """The keys and values that are known before the first row; `source_sha256` and `notes` follow at the end."""
+        """The keys and values that are known before the first row; `source_sha256`, `notes` and `label_unit` follow."""
         return {
             f"{PREFIX}schema_version": self.version,
             f"{PREFIX}dataset": self.dataset,
@@ -159,6 +161,7 @@ def header(path: Path) -> Header:
         found.get(f"{PREFIX}sha256_source", ""),
         found.get(f"{PREFIX}created_utc", ""),
         json.loads(found.get(f"{PREFIX}notes") or "{}"),
+        found.get(f"{PREFIX}label_unit", CM),
     )
 
 

@@ -19,7 +19,7 @@ from gaze.recordings.columns import flags, numbers, words
 from gaze.recordings.lag import Lag, label_lag
 from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
 from gaze.recordings.schema import SCHEMA, STREAMS, open_file
-from gaze.recordings.units import likely_unit
+from gaze.recordings.units import likely_units
 
 POLICIES = ("raise", "drop", "keep")
 EXAMPLES = 3
@@ -69,8 +69,9 @@ class Tally:
                 self.count[check.name] += len(where)
                 seen = self.examples.setdefault(check.name, [])
                 seen += [table["sample_id"][int(i)].as_py() for i in where[: EXAMPLES - len(seen)]]
-        for recording, unit, count in _units(table):
-            self.units[recording, unit] += count
+        recordings = words(table, "recording")
+        for recording, unit in likely_units(table).items():
+            self.units[recording, unit] += int((recordings == recording).sum())
 
     def findings(self) -> list[Finding]:
         """One per check that found something, and one per unit that labels seem to be in."""
@@ -82,8 +83,7 @@ class Tally:
         for unit in dict.fromkeys(unit for _, unit in self.units):
             rows = sum(count for (_, u), count in self.units.items() if u == unit)
             where = [recording for recording, u in self.units if u == unit]
-            told = f"the labels of {len(where)} recordings seem to be {unit.split(';')[0]}"
-            do = f"gaze_cam_cm is cm from the camera{';' + unit.partition(';')[2] if ';' in unit else ''}"
+            told, _, do = f"the labels of {len(where)} recordings seem to be {unit}".partition("; ")
             found.append(Finding("label unit", True, rows, self.rows, told, do, where[:EXAMPLES]))
         return found
 
@@ -94,7 +94,7 @@ def refusals(table: pa.Table, devices: Mapping[str, Device]) -> list[str | None]
     A unit that would explain labels out of range is named, where all rows of a recording are given at once.
     """
     reasons: list[str | None] = [None] * len(table)
-    unit = {recording: unit for recording, unit, _ in _units(table)}
+    unit = likely_units(table)
     recordings = words(table, "recording")
     for check, bad in failing(table, devices):
         for row in np.flatnonzero(bad).tolist() if check.severe else []:
@@ -143,16 +143,6 @@ def _presence(file: pq.ParquetFile, group: int, name: str, rows: int) -> pa.Arra
         return pa.array([b"" if nulls == 0 else None] * rows, pa.binary())
     missing = file.read_row_group(group, columns=[name])[name].is_null().to_pylist()
     return pa.array([None if m else b"" for m in missing], pa.binary())
-
-
-def _units(table: pa.Table) -> Iterator[tuple[str, str, int]]:
-    """Recordings whose labels are in another unit, as it seems; the unit; how many rows."""
-    recordings = words(table, "recording")
-    for recording in dict.fromkeys(recordings.tolist()):
-        rows = table.filter(pa.array(recordings == recording))
-        unit = likely_unit(rows)
-        if unit:
-            yield recording, unit, len(rows)
 
 
 def _hint(check: Check, unit: str | None) -> str:

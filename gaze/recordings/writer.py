@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gaze.errors import UserError
+from gaze.label_units import CM
 from gaze.recordings.rows import table_of
 from gaze.recordings.sample import ScreenSample
 from gaze.recordings.schema import PREFIX, ROW_GROUP, SCHEMA, Header
@@ -47,6 +49,7 @@ class ScreenWriter:
         self._aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         when = (created or datetime.now(timezone.utc)).isoformat(timespec="seconds")
         self._header = Header(dataset, boxes, crop or {}, created_utc=when)
+        self._units: set[str] = set()  # of the labels so far
         self._waiting: list[ScreenSample] = []
         self._file: pq.ParquetWriter | None = None
 
@@ -67,9 +70,16 @@ class ScreenWriter:
         """Append frames, in the order in which they come.
 
         Raises:
+            UserError: labels of one table are in different units.
             ValueError: a value does not fit its column.
         """
         for sample in samples:
+            self._units.add(sample.label_unit)
+            if len(self._units) > 1:
+                raise UserError(
+                    f"{self.path}: {sample.sample_id} has a label in {sample.label_unit}, and frames before it have none in "
+                    "that unit; expected one unit in a table; prepare recordings of other units into another folder"
+                )
             self._waiting.append(sample)
             if len(self._waiting) == ROW_GROUP:
                 self._flush()
@@ -80,7 +90,11 @@ class ScreenWriter:
             if kind is None:
                 self._flush()
                 self._file.add_key_value_metadata(
-                    {f"{PREFIX}sha256_source": self.source_sha256, f"{PREFIX}notes": json.dumps(self.notes)}
+                    {
+                        f"{PREFIX}sha256_source": self.source_sha256,
+                        f"{PREFIX}notes": json.dumps(self.notes),
+                        f"{PREFIX}label_unit": next(iter(self._units), CM),
+                    }
                 )
             self._file.close()
             if kind is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +13,19 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from gaze.bootstrap import Interval
 from gaze.datasets.dataset import Dataset
+from gaze.datasets.faults import EmptySplitError
 from gaze.datasets.screen_labels import ScreenLabels
 from gaze.evaluation import on_batches
 from gaze.hardware import Hardware
 from gaze.loading import release
 from gaze.pictures.points import points_picture
 from gaze.screens.baselines import baseline_points
+from gaze.screens.figures import named
 from gaze.screens.reports import write_reports
-from gaze.screens.rows import PointRows, joined, rows_of
-from gaze.screens.table import prediction_table, write_csv
+from gaze.screens.rows import PointRows, joined, rows_of, unit_of
+from gaze.screens.table import prediction_table, rows_in, with_facts, write_csv
 from gaze.tables import figure_table
 from gaze.types import ScreenInputs
 
@@ -79,18 +82,46 @@ def table_of(observed: Observed, labels: ScreenLabels, train_labels: ScreenLabel
     return prediction_table(observed.rows, labels, guesses, observed.log_scale)
 
 
+def training_labels(open_split: Callable[..., Dataset]) -> ScreenLabels | None:
+    """The labels of the training split, for baselines; None, and a line that says so, where there is no such split."""
+    try:
+        return getattr(open_split(split="train"), "labels", None)
+    except EmptySplitError as error:
+        print(f"baselines are left out, because they learn from the split train: {error}")
+        return None
+
+
 SHOWN = ("error_cm", "error_median_cm", "fixation_error_cm", "subject_error_cm", "error_px", "error_deg")
 
 
-def report(table: Table, folder: Path, about: Mapping[str, str], resamples: int = 1000, seed: int = 0) -> None:
-    """Write all that there is to say of a table of predictions into a folder, and print the main figures.
+def report(
+    table: Table, folder: Path, about: Mapping[str, str] | None = None, resamples: int = 1000, seed: int = 0
+) -> None:
+    """Write a table of predictions, and all that there is to say of it, into a folder; print the main figures.
 
-    predictions.csv, summary.csv, per_subject.csv and its like, and points.png.
+    predictions.csv, and what `report_again` makes of it.
+
+    Args:
+        about: facts of `gaze.screens.table.ABOUT` that the table is to say, such as split, model and commit.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    table = with_facts(table, about or {})
     write_csv(table, folder / "predictions.csv")
-    found, ends = write_reports(table, folder, about, resamples, seed)
+    report_again(table, folder, resamples, seed)
+
+
+def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 0) -> None:
+    """Write all that there is to say of a table of predictions: summary.csv, per_subject.csv and its like, points.png.
+
+    What is written depends on the table alone, so it comes out the same, byte for byte, from a file of it.
+    """
+    found = write_reports(table, folder, resamples, seed)
     points_picture(table, folder / "points.png")
-    shown = {name.replace("_", " "): {key: row[key] for key in SHOWN if key in row} for name, row in found.items()}
-    figure_table(shown, f"{len(table)} frames", {name.replace("_", " "): end for name, end in ends.items()})
+    unit = unit_of(rows_in(table))
+    shown, ends = dict[str, dict[str, float]](), dict[str, dict[str, Interval]]()
+    for name, row in found.items():
+        told = {key: row[key] for key in (named(key, unit) for key in SHOWN) if key in row}
+        shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
+        ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
+    figure_table(shown, f"{len(table)} frames", ends)
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")

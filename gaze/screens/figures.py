@@ -12,10 +12,12 @@ from torch import Tensor
 
 from gaze.devices import KINDS
 from gaze.geometry import angle_at_distance, angle_between_points, error_cm_to_px
-from gaze.screens.rows import PointRows
+from gaze.label_units import CM
+from gaze.screens.rows import PointRows, unit_of
 
-Reduce = Callable[[Tensor, Tensor], float]  # values and their weights to one number
+Reduce = Callable[[Tensor, Tensor], Tensor]  # m values and rows of m weights to a number for each row
 AUC_CM = 5.0  # hits are counted up to this distance
+ABOUT_CM = ("error_px", "error_diagonal", "error_deg", "error_deg_approximate", "hit_1cm", "hit_2cm", "auc_within")
 
 
 class Measure(NamedTuple):
@@ -26,25 +28,46 @@ class Measure(NamedTuple):
     subject: Int[Tensor, "m"]  # whose value it is; the bootstrap draws users
     reduce: Reduce
 
-    def figure(self, weight: Float[Tensor, "m"] | None = None) -> float:
-        """The number; NaN if there are no values, or prediction failed for one that counts."""
-        weight = torch.ones_like(self.value) if weight is None else weight
-        counted = weight > 0
-        value, weight = self.value[counted], weight[counted]
-        return self.reduce(value, weight) if len(value) and not bool(value.isnan().any()) else math.nan
+    @property
+    def n(self) -> int:
+        """How many frames, fixations or users it rests on."""
+        return len(self.value)
+
+    def figure(self) -> float:
+        """The number; NaN if there are no values, or prediction failed for one of them."""
+        return float(self.over(torch.ones(1, self.n, dtype=self.value.dtype, device=self.value.device)))
+
+    def over(self, weight: Float[Tensor, "r m"]) -> Float[Tensor, "r"]:
+        """The numbers with each row of weights; a value of weight 0 does not count."""
+        if not self.n:
+            return self.value.new_full((len(weight),), math.nan)
+        broken = ((weight > 0) & self.value.isnan()).any(-1) | ~(weight > 0).any(-1)
+        return self.reduce(self.value.nan_to_num(0.0), weight).masked_fill(broken, math.nan)
+
+    def by_user(self) -> tuple[Measure, Float[Tensor, "u"]]:
+        """The same in as few values as over any users has the same numbers, and how many each of them stands for.
+
+        Means of users instead of values, where the figure is made of a mean.
+        """
+        if self.reduce not in (mean, root_mean):
+            return self, torch.ones_like(self.value)
+        users, which, counts = self.subject.unique(return_inverse=True, return_counts=True)
+        means = self.value.new_zeros(len(users)).index_add_(0, which, self.value) / counts
+        return self._replace(value=means, subject=users), counts.to(self.value.dtype)
 
 
-def figures(rows: PointRows, unit: str = "cm") -> dict[str, float]:
+def figures(rows: PointRows, unit: str = CM) -> dict[str, float]:
     """The figures of these rows; without those that they say nothing about, such as pixels of unknown screens.
 
-    All figures, as NaN, if there are no rows. With another `unit` than cm, labels are in that unit, and it is what
-    names say.
+    All figures, as NaN, if there are no rows. Names say the unit that the rows say, or `unit` if they say none.
     """
-    return {_named(m.name, unit): m.figure() for m in measures(rows) if len(m.value) or not len(rows)}
+    return {m.name: m.figure() for m in measures(rows, unit) if m.n or not len(rows)}
 
 
-def measures(rows: PointRows) -> list[Measure]:
+def measures(rows: PointRows, unit: str = CM) -> list[Measure]:
     """What there is to say of the rows. Errors are distances in cm unless a name says px or deg.
+
+    With labels in another unit, it stands in the names instead of cm, and what needs cm is left out (`ABOUT_CM`).
 
     ``error_cm`` mean, ``_median``, ``_p90``; ``rmse_cm``; ``error_x_cm``, ``error_y_cm`` of each axis; ``bias_x_cm``,
     ``bias_y_cm`` mean signed error; ``error_phone_cm`` and so on by kind of device; ``fixation_error_cm`` after averaging
@@ -55,6 +78,7 @@ def measures(rows: PointRows) -> list[Measure]:
     fraction within; ``auc_within`` their mean over radii to 5 cm; ``quadrant_accuracy`` fraction in the
     right quarter of the screen; ``centre_error_cm`` what always guessing the screen's centre has.
     """
+    unit = unit_of(rows, unit)
     off = rows.point - rows.truth
     error = off.norm(dim=-1)
     frames = Frames(rows.subject)
@@ -68,7 +92,7 @@ def measures(rows: PointRows) -> list[Measure]:
     px = error_cm_to_px(off[pixels], rows.screen_px[pixels], rows.screen_cm[pixels])
     degrees = angle_between_points(rows.point[placed], rows.truth[placed], rows.origin[placed]).rad2deg()
     about = angle_at_distance(error[ranged], rows.distance_cm[ranged]).rad2deg()
-    return [
+    found = [
         frames.measure("error_cm", error),
         frames.measure("error_median_cm", error, reduce=quantile(0.5)),
         frames.measure("error_p90_cm", error, reduce=quantile(0.9)),
@@ -90,6 +114,12 @@ def measures(rows: PointRows) -> list[Measure]:
         frames.measure("quadrant_accuracy", _quadrants(rows)[centred], centred),
         frames.measure("centre_error_cm", (rows.centre - rows.truth)[centred].norm(dim=-1), centred),
     ]
+    return [m._replace(name=named(m.name, unit)) for m in found if unit == CM or m.name not in ABOUT_CM]
+
+
+def named(name: str, unit: str) -> str:
+    """The name of a figure whose labels are in a unit, by its name where they are in cm."""
+    return name.replace(CM, unit)
 
 
 class Frames(NamedTuple):
@@ -105,43 +135,42 @@ class Frames(NamedTuple):
 # --- Reductions --------------------------------------------------------------------------------
 
 
-def mean(value: Tensor, weight: Tensor) -> float:
-    """The weighted mean."""
-    return float((value * weight).sum() / weight.sum())
+def mean(value: Tensor, weight: Tensor) -> Tensor:
+    """The weighted means."""
+    return (value * weight).sum(-1) / weight.sum(-1)
 
 
-def root_mean(value: Tensor, weight: Tensor) -> float:
-    """The root of the weighted mean: of squares, RMSE."""
-    return math.sqrt(mean(value, weight))
+def root_mean(value: Tensor, weight: Tensor) -> Tensor:
+    """The roots of the weighted means: of squares, RMSE."""
+    return mean(value, weight).sqrt()
 
 
-def spread(value: Tensor, weight: Tensor) -> float:
-    """The standard deviation; of one value, NaN."""
-    if float(weight.sum()) <= 1:
-        return math.nan
-    centre = (value * weight).sum() / weight.sum()
-    return float((((value - centre).square() * weight).sum() / (weight.sum() - 1)).sqrt())
+def spread(value: Tensor, weight: Tensor) -> Tensor:
+    """The standard deviations; of one value, NaN."""
+    total = weight.sum(-1)
+    square = ((value - mean(value, weight)[:, None]).square() * weight).sum(-1)
+    return (square / (total - 1)).sqrt().masked_fill(total <= 1, math.nan)
 
 
 def quantile(q: float) -> Reduce:
     """The smallest value that at least a fraction q of the weight does not exceed."""
 
-    def reduce(value: Tensor, weight: Tensor) -> float:
+    def reduce(value: Tensor, weight: Tensor) -> Tensor:
         ordered, order = value.sort()
-        reached = weight[order].cumsum(0)
-        place = torch.searchsorted(reached, q * reached[-1] * (1 - 1e-12))  # rounding must not skip a value
-        return float(ordered[int(place.clamp(max=len(ordered) - 1))])
+        reached = weight[:, order].cumsum(-1)
+        wanted = q * reached[:, -1:] * (1 - 1e-12)  # rounding must not skip a value
+        return ordered[torch.searchsorted(reached, wanted)[:, 0].clamp(max=len(ordered) - 1)]
 
     return reduce
 
 
-def worst_tenth(value: Tensor, weight: Tensor) -> float:
-    """The mean of the largest tenth of the values, by weight; at least the weight of one."""
+def worst_tenth(value: Tensor, weight: Tensor) -> Tensor:
+    """The means of the largest tenth of the values, by weight; at least the weight of one."""
     ordered, order = value.sort(descending=True)
-    share = weight[order]
-    quota = max(1.0, 0.1 * float(weight.sum()))
-    taken = torch.minimum(share, (quota - (share.cumsum(0) - share)).clamp(min=0))
-    return float((ordered * taken).sum() / taken.sum())
+    share = weight[:, order]
+    quota = (0.1 * weight.sum(-1, keepdim=True)).clamp(min=1)
+    taken = torch.minimum(share, (quota - (share.cumsum(-1) - share)).clamp(min=0))
+    return mean(ordered, taken)
 
 
 # --- Values ------------------------------------------------------------------------------------
@@ -183,7 +212,3 @@ def _quadrants(rows: PointRows) -> Float[Tensor, "n"]:
 def _as_float(hit: Tensor, like: Tensor) -> Tensor:
     """1 or 0, but NaN where prediction failed."""
     return torch.where(like.isnan(), torch.nan, hit.to(like.dtype))
-
-
-def _named(name: str, unit: str) -> str:
-    return name if unit == "cm" else name.replace("cm", unit)

@@ -2,69 +2,72 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from gaze.bootstrap import Interval
-from gaze.screens.figures import figures
+from gaze.screens.figures import measures
 from gaze.screens.intervals import intervals
-from gaze.screens.table import OURS, points_in, rows_in, write_csv
+from gaze.screens.table import facts_in, rows_by_name, write_csv
 
 PARTS = ("subject", "device", "kind", "orientation")
+FLOATS = ("value", "ci_lo", "ci_hi")
 
 
-def summary(
-    table: pa.Table, resamples: int = 1000, seed: int = 0
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Interval]]]:
-    """Figures and intervals by the name of whose points they are: the model's, and every baseline's."""
-    found, ends = {}, {}
-    for name in points_in(table):
-        rows = rows_in(table, name)
-        if rows.point.isfinite().all(-1).any():  # a screen centre that nobody knows is no baseline
-            found[name], ends[name] = figures(rows), intervals(rows, resamples, seed)
-    return found, ends
+class Found(NamedTuple):
+    """A figure, with what it rests on."""
+
+    value: float  # NaN where prediction failed
+    interval: Interval | None
+    n: int  # frames, fixations or users
 
 
-def part_table(table: pa.Table, part: str) -> pa.Table:
-    """The model's figures for each value of a column, with the number of frames; rows in the order of the values."""
-    found = []
+def summary(table: pa.Table, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Found]]:
+    """What was found, by the name of whose points they are (the model's, and every baseline's) and the figure's."""
+    found = {}
+    for name, rows in rows_by_name(table).items():
+        ends = intervals(rows, resamples, seed)
+        found[name] = {m.name: Found(m.figure(), ends.get(m.name), m.n) for m in measures(rows) if m.n}
+    return found
+
+
+def part_table(table: pa.Table, part: str, resamples: int = 1000, seed: int = 0) -> pa.Table:
+    """The figures of the frames with each value of a column, the model's and all baselines'; in the order of the values.
+
+    Columns are those of summary.csv, after the value.
+    """
+    about, rows = facts_in(table), list[dict[str, object]]()
     for value in sorted(set(table[part].to_pylist()), key=str):
         frames = table.filter(pc.equal(table[part], value))
-        found.append({part: value, "n": len(frames), **figures(rows_in(frames, OURS))})
-    names = dict.fromkeys(name for row in found for name in row)
-    return pa.table({name: [row.get(name) for row in found] for name in names})
+        rows += [{part: value, **row} for row in _rows(summary(frames, resamples, seed), about)]
+    return _table(rows)
 
 
-def write_reports(
-    table: pa.Table, folder: Path, about: Mapping[str, str], resamples: int = 1000, seed: int = 0
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Interval]]]:
-    """Write summary.csv and a file for each kind of part; return the figures and intervals of `summary`.
-
-    Args:
-        about: repeated in every row of the summary, such as split, model and commit.
-    """
+def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Found]]:
+    """Write summary.csv and a file for each kind of part, with the table's facts in each row; return the summary."""
     folder.mkdir(parents=True, exist_ok=True)
-    found, ends = summary(table, resamples, seed)
-    rows = []
-    for name, row in found.items():
-        for metric, value in row.items():
-            low, high = ends[name].get(metric, (math.nan, math.nan))
-            rows.append(
-                {
-                    "points": name,
-                    "metric": metric,
-                    "value": value,
-                    "ci_lo": low,
-                    "ci_hi": high,
-                    "n": len(table),
-                    **about,
-                }
-            )
-    write_csv(pa.Table.from_pylist(rows), folder / "summary.csv")
+    found = summary(table, resamples, seed)
+    write_csv(_table(_rows(found, facts_in(table))), folder / "summary.csv")
     for part in PARTS:
-        write_csv(part_table(table, part), folder / f"per_{part}.csv")
-    return found, ends
+        write_csv(part_table(table, part, resamples, seed), folder / f"per_{part}.csv")
+    return found
+
+
+def _rows(found: Mapping[str, Mapping[str, Found]], about: Mapping[str, str]) -> list[dict[str, object]]:
+    rows = list[dict[str, object]]()
+    for points, figures in found.items():
+        for metric, (value, interval, n) in figures.items():
+            low, high = interval or (None, None)
+            numbers = {"value": value, "ci_lo": low, "ci_hi": high, "n": n}
+            rows.append({"points": points, "metric": metric, **numbers, **about})
+    return rows
+
+
+def _table(rows: list[dict[str, object]]) -> pa.Table:
+    names = list(rows[0]) if rows else []
+    kinds = dict.fromkeys(FLOATS, pa.float64())
+    return pa.table({name: pa.array([row[name] for row in rows], kinds.get(name)) for name in names})

@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gaze.errors import UserError
+from gaze.label_units import CM, UNITS
 from gaze.types import ScreenTargets
 
 
 @dataclass(frozen=True)
 class PointRows:
-    """n frames. Points are cm in prediction space; numbers as in `ScreenTargets`. Unknown: NaN, or -1 in a number."""
+    """n frames. Points are in prediction space, in `unit`; numbers as in `ScreenTargets`. Unknown: NaN, or -1."""
 
     point: Float[Tensor, "n 2"]  # predicted; NaN where prediction failed
     truth: Float[Tensor, "n 2"]
@@ -27,6 +29,7 @@ class PointRows:
     device: Int[Tensor, "n"]
     subject: Int[Tensor, "n"]
     fixation: Int[Tensor, "n"]
+    unit: Int[Tensor, "n"]
 
     def __len__(self) -> int:
         return len(self.point)
@@ -37,7 +40,19 @@ class PointRows:
 
 
 LENGTHS = {"screen_cm": 2, "screen_px": 2, "centre": 2, "origin": 3, "distance_cm": 0}
-NUMBERS = ("orientation", "kind", "device", "subject", "fixation")
+NUMBERS = ("orientation", "kind", "device", "subject", "fixation", "unit")
+
+
+def unit_of(rows: PointRows, unsaid: str = CM) -> str:
+    """The unit that the points of all rows are in; `unsaid` if none says it.
+
+    Raises:
+        UserError: they are in several.
+    """
+    found = [UNITS[number] if number >= 0 else unsaid for number in rows.unit.unique().tolist()]
+    if len(set(found)) > 1:
+        raise UserError(f"points are in {' and in '.join(found)}, which have no common error; evaluate them apart")
+    return found[0] if found else unsaid
 
 
 def rows_of(point: Float[Tensor, "n 2"], targets: ScreenTargets) -> PointRows:

@@ -41,7 +41,7 @@ def test_a_worker_tells_which_images_it_replaced(tmp_path, workers):
     dataset = GazeFollow(str(tmp_path), "train", (32, 32), val_fraction=0.0, check="headers", on_corrupt="skip")
     assert dataset.faults == []
     (tmp_path / "train" / "00000004.png").unlink()
-    loader = Hardware("cpu", workers=workers).loader(Views(dataset, 0), sampler=[Key(0, i) for i in range(6)])
+    loader = Hardware("cpu", workers=workers).loader(Views(dataset, 0), sampler=[Key(0, i, i) for i in range(6)])
     seen = sorted(int(batch.index) for batch in loader)
     release(loader)
     assert seen == [0, 1, 2, 3, 5, 5]

@@ -9,7 +9,11 @@ from torch import nn
 from gaze.backbones.itracker_tower import ITrackerTower, MeanImage
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.mean_images import MeanImages
+from gaze.datasets.image import ImageError
+from gaze.datasets.screen import ScreenDataset
 from gaze.types import Batch, ScreenInputs, ScreenTargets
+from tests.datasets.screen_views import table
+from tests.recordings.miniature import jpeg
 
 LEFT, RIGHT = (
     torch.randint(256, (3, 4, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(s)) for s in (0, 1)
@@ -20,8 +24,7 @@ class Samples:
     def __len__(self):
         return 3
 
-    def sample(self, index, generator):
-        assert generator is None
+    def seen(self, index):
         return Batch(ScreenInputs(left_eye=LEFT, right_eye=RIGHT), ScreenTargets(torch.zeros(2)), torch.tensor(index))
 
 
@@ -54,6 +57,22 @@ def test_one_that_is_there_stays_and_the_grey_of_a_single_pixel_too():
     plain = Model(None)
     MeanImages().fit_start(trainer_of(plain))
     assert plain.trunks["eyes"].mean.image.flatten().tolist() == [0.5, 0.5, 0.5]
+
+
+def test_a_crop_that_cannot_be_read_is_left_out_where_training_leaves_it_out(tmp_path):
+    file = str(table(tmp_path, left_eye=lambda _, frame: b"\xff\xd8nothing" if frame == 1 else jpeg(frame)))
+    settings = {"streams": ["left_eye", "right_eye"], "eye_size": [4, 6]}
+    trainer = trainer_of(Model([4, 6]))
+    trainer.train_set = ScreenDataset(file, "train", **settings, on_corrupt="skip")
+    MeanImages().fit_start(trainer)
+    readable = [trainer.train_set.sample(i, None).inputs for i in (0, 2, 2, 3, 4, 5, 6, 0)]
+    mean = sum(i.left_eye.float() + i.right_eye.float().flip(-1) for i in readable) / 16 / 255
+    torch.testing.assert_close(trainer.model.trunks["eyes"].mean.image, mean)
+    assert [fault.where for fault in trainer.train_set.faults] == ["mini/anna-1/00001", "mini/ben-1/00001"]
+    trainer = trainer_of(Model([4, 6]))
+    trainer.train_set = ScreenDataset(file, "train", **settings)
+    with pytest.raises(ImageError):
+        MeanImages().fit_start(trainer)
 
 
 def test_sizes_that_differ_are_said():

@@ -1,5 +1,7 @@
 """Training straight from a folder and its CSV file."""
 
+from functools import partial
+
 import pytest
 import torch
 from PIL import Image
@@ -9,8 +11,11 @@ from gaze.datasets.folder_csv import FolderCsv
 from gaze.datasets.image import ImageError
 from gaze.datasets.screen import ScreenDataset
 from gaze.datasets.screen_augment import Flip
+from gaze.label_units import UNITS
 from gaze.recordings.folder_csv import FolderCsv as Recordings
+from gaze.recordings.schema import header
 from gaze.recordings.writer import ScreenWriter
+from gaze.screens.evaluation import training_labels
 from gaze.types import collate
 from tests.datasets.screen_views import generator
 from tests.recordings.own_folders import COLUMNS, broken, strip, write
@@ -129,3 +134,26 @@ def test_the_folder_and_its_table_give_the_same_samples(tmp_path):
     for a, b in zip(map(straight.__getitem__, range(6)), map(table.__getitem__, range(6)), strict=True):
         assert torch.equal(a.inputs.left_eye, b.inputs.left_eye)
         assert torch.equal(a.targets.point, b.targets.point)
+        assert UNITS[a.targets.unit] == UNITS[b.targets.unit] == "half_windows"
+    assert straight.labels.unit == table.labels.unit == "half_windows"
+    # The middle of a window of any size is known
+    assert torch.equal(straight.labels.centre, torch.zeros(6, 2))
+    assert torch.equal(table.labels.centre, torch.zeros(6, 2))
+
+
+def test_labels_in_cm_and_in_half_windows_are_no_one_data_set(tmp_path):
+    for unit, facts in (("cm", {"screen_cm": [20.0, 10.0], "camera_to_screen_cm": [10.0, 1.0]}), ("half_windows", {})):
+        found = Recordings(str(strip(tmp_path / unit, people=[unit])), columns=COLUMNS, **facts)
+        with ScreenWriter(tmp_path / f"table/{unit}.parquet", dataset="own", boxes="unknown") as writer:
+            writer.write(found.read(unit))
+        assert header(tmp_path / f"table/{unit}.parquet").label_unit == unit
+    with pytest.raises(DatasetError, match="are in cm and half_windows; expected one of cm, half_windows for all"):
+        ScreenDataset(str(tmp_path / "table"), "test", ["left_eye"], eye_size=16, hold_out="cm")
+
+
+def test_baselines_need_somebody_to_learn_from(tmp_path, capsys):
+    folder = strip(tmp_path, people=["p03"])
+    assert training_labels(partial(data, folder, hold_out="p03")) is None
+    assert capsys.readouterr().out.count("baselines are left out") == 1
+    with pytest.raises(DatasetError, match="gaze_x is 'abc'"):  # not a reason to go on
+        training_labels(partial(data, broken(strip(tmp_path), 3, "images/0001.png,p01,abc,0.2"), hold_out="p03"))

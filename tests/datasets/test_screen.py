@@ -12,8 +12,9 @@ import torch
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import ImageError
 from gaze.datasets.screen import ScreenDataset
-from gaze.datasets.screen_augment import Flip
+from gaze.datasets.screen_augment import Flip, Roll, UpsideDown
 from gaze.datasets.screen_augment_boxes import BoxJitter
+from gaze.datasets.screen_mixing import CutMix
 from gaze.errors import UserError
 from gaze.landmarks.points import DEFAULT
 from gaze.loading import BatchPlan
@@ -68,6 +69,15 @@ def test_every_stream_that_is_asked_for(tmp_path):
     assert val[0].inputs.person == -1  # nobody who was learnt
 
 
+@pytest.mark.parametrize(
+    ("augmentation", "person"), [(Flip(1.0), -1), (UpsideDown(1.0), -1), (CutMix("cmixup", 1.0), -1), (Roll(5, 1.0), 0)]
+)
+def test_a_mirrored_turned_or_blended_view_is_of_nobody(tmp_path, augmentation, person):
+    streams = ["left_eye", "right_eye", "person"]
+    data = ScreenDataset(str(table(tmp_path)), "train", streams=streams, augmentations=[augmentation], **SMALL)
+    assert data.sample(0, torch.Generator().manual_seed(0)).inputs.person == person
+
+
 def test_crops_from_the_frame_are_where_the_boxes_are(tmp_path):
     frame = png(ramp(64, 48))
     boxes = {
@@ -84,7 +94,11 @@ def test_crops_from_the_frame_are_where_the_boxes_are(tmp_path):
 
 def test_a_stored_margin_is_cut_away_and_there_for_jitter(tmp_path):
     wide = png(ramp(64, 48)[:, 4:28, 20:44])  # 24 px: 8 of the box and a margin of as much on each side
-    boxes = {"face_box": (8.0, 8.0, 32.0, 32.0), "left_eye_box": (28.0, 12.0, 8.0, 8.0)}
+    boxes = {
+        "face_box": (8.0, 8.0, 32.0, 32.0),
+        "left_eye_box": (28.0, 12.0, 8.0, 8.0),
+        "right_eye_box": (12.0, 12.0, 8.0, 8.0),
+    }
     file = str(table(tmp_path, crop={"margin": 1.0}, left_eye=wide, frame_size=(48, 64), **boxes))
     plain = ScreenDataset(file, "train", streams=["left_eye", "geometry"], eye_size=8)
     assert torch.equal(plain[0].inputs.left_eye, ramp(64, 48)[:, 12:20, 28:36])
@@ -108,7 +122,9 @@ def test_only_valid_frames_and_those_that_are_asked_for(tmp_path):
     def device(person, frame):
         return "iPad Air" if person == "ben" else "iPhone 6"
 
-    file = str(table(tmp_path, valid=lambda _, frame: frame != 3, device=device, orientation=lambda _, f: 1 + f % 2))
+    anywhere = {"screen_cm": None, "gaze_screen_cm": None}  # the label is one of no screen in particular
+    held = {"orientation": lambda _, frame: 1 + frame % 2}
+    file = str(table(tmp_path, valid=lambda _, frame: frame != 3, device=device, **held, **anywhere))
     assert len(ScreenDataset(file, "train", **SMALL)) == 7
     assert ScreenDataset(file, "train", where={"device": "iPad Air"}, **SMALL).labels.subjects == ["ben"]
     assert ScreenDataset(file, "train", where={"orientation": [2]}, **SMALL).labels.orientation.unique().tolist() == [2]
@@ -122,7 +138,7 @@ def test_leaving_one_person_or_device_out(tmp_path):
     def device(person, frame):
         return "iPad Air" if person == "ben" or (person == "eve" and frame) else "iPhone 6"
 
-    file = str(table(tmp_path, people, device=device))
+    file = str(table(tmp_path, people, device=device, split="train"))
     parts = {
         split: ScreenDataset(file, split, hold_out={"subject": "cleo"}, val_fraction=0.25, **SMALL)
         for split in ("train", "val", "test")
@@ -146,6 +162,29 @@ def test_leaving_one_person_or_device_out(tmp_path):
         ScreenDataset(file, "test", hold_out={"frame": "1"}, **SMALL)
 
 
+@pytest.mark.parametrize("held", ["cleo", {"device": "iPad Air"}])
+def test_unused_frames_are_in_no_protocol_and_those_for_calibration_in_none_but_theirs(tmp_path, held):
+    people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
+    split = ["unused", "calib", "train", "train"].__getitem__
+    file = str(
+        table(
+            tmp_path,
+            people,
+            split=lambda _, frame: split(frame),
+            device=lambda person, _: "iPad Air" if person == "cleo" else "iPhone 6",
+        )
+    )
+    parts = {
+        name: ScreenDataset(file, name, hold_out=held, val_fraction=0.3, **SMALL).labels
+        for name in ("train", "val", "test", "calib")
+    }
+    frames = {name: {(i[5:9].rstrip("-"), int(i[-5:])) for i in labels.sample_id} for name, labels in parts.items()}
+    assert frames["test"] == {("cleo", 2), ("cleo", 3)}
+    assert {frame for name in ("train", "val") for _, frame in frames[name]} == {2, 3}
+    assert frames["calib"] == {(person, 1) for person in people}
+    assert sum(map(len, frames.values())) == 12
+
+
 def test_people_are_held_out_where_there_is_no_val(tmp_path):
     file = str(table(tmp_path, {"anna": 3, "ben": 3, "dan": 2}))
     train, val = (ScreenDataset(file, split, **SMALL) for split in ("train", "val"))
@@ -161,7 +200,8 @@ def test_a_person_in_two_splits(tmp_path):
 
 
 def test_labels_that_are_none(tmp_path):
-    file = str(table(tmp_path, gaze_cam_cm=lambda _, frame: None if frame == 1 else (1.0, 2.0)))
+    points = {"gaze_cam_cm": lambda _, frame: None if frame == 1 else (1.0, -2.0), "gaze_screen_cm": None}
+    file = str(table(tmp_path, **points))
     with pytest.raises(
         DatasetError, match=r"2 faults(.|\n)*anna-1/00001: gaze_cam_cm is \(nan, nan\)(.|\n)*on_corrupt=skip"
     ):
@@ -179,11 +219,23 @@ def test_labels_that_are_none(tmp_path):
         ({"orientation": 5}, "orientation is 5; expected 1 to 4"),
         ({"screen_cm": (0.0, 10.0)}, "its screen is 0 x 10 cm; expected a width and a height above 0"),
         ({"left_eye": None}, "there is no left_eye; expected readable pictures"),
+        ({"left_eye_box": (100.0, 200.0, 60.0, 60.0)}, "eyes swapped: .* of the right eye's; left is the person's own"),
+        ({"face_box": (5000.0, 0.0, 60.0, 60.0)}, "box: a box is .* not near the frame; boxes are"),
+        ({"gaze_cam_cm": (3.0, 40.0), "gaze_screen_cm": None}, "label out of range: .* 1 cm off the screen; check the"),
     ],
 )
 def test_other_faults_of_rows(tmp_path, changes, message):
     with pytest.raises(DatasetError, match=message):
         ScreenDataset(str(table(tmp_path, **changes)), "train", **SMALL)
+
+
+@pytest.mark.parametrize(("unit", "per_cm"), [("mm", 10.0), ("inches", 1 / 2.54), ("m", 0.01)])
+def test_labels_in_another_unit_are_refused_with_its_name(tmp_path, unit, per_cm):
+    draws = np.random.default_rng(0).uniform((-1.8, -11.1), (3.9, -0.9), (24, 2)) * per_cm
+    points = {"gaze_cam_cm": lambda _, frame: tuple(draws[frame].tolist()), "gaze_screen_cm": None}
+    file = str(table(tmp_path, {"anna": 24}, **points))
+    with pytest.raises(DatasetError, match=f"of its recording seem to be {unit}, not cm; (divide|multiply) by"):
+        ScreenDataset(file, "train", **SMALL)
 
 
 def test_frames_without_a_box_to_cut(tmp_path):
@@ -213,7 +265,7 @@ def test_paths_instead_of_bytes(tmp_path):
 
 def test_unreadable_bytes(tmp_path):
     file = str(table(tmp_path, face=lambda person, frame: b"\xff\xd8nothing" if frame == 1 else jpeg(frame)))
-    with pytest.raises(DatasetError, match=r"anna-1/00001: face of mini/anna-1/00001: .*damaged"):
+    with pytest.raises(DatasetError, match=r"anna-1/00001: face of mini/anna-1/00001 in .*parquet: .*damaged"):
         ScreenDataset(file, "train", check="decode", **SMALL)
     skipping = ScreenDataset(file, "train", on_corrupt="skip", **SMALL)
     with pytest.raises(ImageError):
@@ -229,6 +281,10 @@ def test_a_table_that_is_none(tmp_path):
         ScreenDataset(str(tmp_path / "none.parquet"), "train")
     with pytest.raises(DatasetError, match="split 'calib' of .* holds no frame; the table has test, train, val"):
         ScreenDataset(str(table(tmp_path)), "calib", **SMALL)
+    with pytest.raises(DatasetError, match="no valid frame among its 13; .* reject_reason says"):
+        ScreenDataset(str(table(tmp_path, valid=False)), "train", **SMALL)
+    with pytest.raises(DatasetError, match="no valid frame of {'device': 'iPad'} among its 13"):
+        ScreenDataset(str(table(tmp_path)), "train", where={"device": "iPad"}, **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +343,7 @@ def test_orders_keep_to_a_few_row_groups(tmp_path, monkeypatch):
     data = ScreenDataset(str(table(tmp_path, {"anna": 40})), "train", **SMALL)
     order = data.order(generator())
     assert sorted(order.tolist()) == list(range(40))
-    assert all(len(set((part // 2).tolist())) <= 8 for part in order.split(16))
+    assert [len(set((lot // 2).tolist())) for lot in order.split([14, 14, 12])] == [7, 7, 6]
 
 
 def test_the_permutation_of_a_view_travels_to_workers(tmp_path):

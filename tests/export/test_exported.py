@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper
 
 from gaze.errors import UserError
-from gaze.export.exported import Exported, _logit
+from gaze.export.exported import _logit, open_exported
 from gaze.hardware import Hardware
 from gaze.inference.opening import open_predictor
 from gaze.inference.predictor import people
@@ -50,7 +50,7 @@ def mixed_scene(size):
 
 def test_heads_of_any_order_are_answered_in_theirs(cases):
     for kind in ("conv.onnx", "dinov2_pinto.onnx"):
-        file = Exported(cases(kind).done.path)
+        file = open_exported(cases(kind).done.path)
         scene = mixed_scene(file.facts.image_size)
         together = file(scene).heatmap
         for i, index in enumerate(scene.image_index.tolist()):
@@ -108,4 +108,4 @@ def test_a_file_of_a_newer_naming_is_told(cases, tmp_path):
     entry.value = json.dumps(json.loads(entry.value) | {"names": "other"})
     onnx.save(model, tmp_path / "newer.onnx")
     with pytest.raises(UserError, match="newer.onnx names its inputs after 'other'; expected gaze or pinto"):
-        Exported(tmp_path / "newer.onnx")
+        open_exported(tmp_path / "newer.onnx")

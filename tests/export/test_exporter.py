@@ -16,7 +16,7 @@ from gaze.checkpoints import Checkpoints
 from gaze.errors import UserError
 from gaze.export import naming
 from gaze.export.exporter import export
-from gaze.export.verification import COUNTS
+from gaze.export.scenes import COUNTS
 from gaze.types import SceneInputs
 from tests.export.conftest import KINDS
 from tests.export.runs import write_run
@@ -93,7 +93,7 @@ def test_the_program_takes_what_the_onnx_file_takes(cases):
 def test_the_difference_and_the_latency_are_measured(cases, kind):
     done = cases(kind).done
     assert done.difference < 1e-5
-    assert [latency.people for latency in done.latencies] == [1, 4]
+    assert [latency.what for latency in done.latencies] == ["1 image, 1 person", "1 image, 4 people"]
     assert all(0 < latency.exported_ms < 1000 and 0 < latency.torch_ms < 1000 for latency in done.latencies)
 
 
@@ -154,7 +154,7 @@ def test_an_opset_that_the_model_can_t_have_is_refused(run, tmp_path):
         ({"format": "tflite"}, "format=tflite is unknown; expected onnx or pt2"),
         ({"names": "ours"}, "names=ours is unknown; expected gaze or pinto"),
         ({"opset": 99}, "opset=99 does not exist .* expected 7 to"),
-        ({"opset": 18, "format": "pt2"}, "format=pt2 has none; leave it out"),
+        ({"opset": 18, "format": "pt2"}, "a .pt2 file has none; leave it out"),
         ({"size": [30, 48]}, r"30 x 48 px; expected multiples of the backbone's stride 4, such as 'size=\[32,48\]'"),
         ({"size": [32]}, r"size=\[32\]; expected one number of pixels"),
         ({"out": "a.pt2"}, "out=a.pt2 does not end in .onnx"),

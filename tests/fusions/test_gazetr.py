@@ -94,6 +94,10 @@ def test_all_cells_of_all_streams_and_the_boxes_are_looked_at():
             lambda: TokenEncoder(CHANNELS, {"face": 9}),
             "fusion.cells is .*; expected the cells of a map of face and of eyes",
         ),
+        (
+            lambda: TokenEncoder({"left_eye": 6, "right_eye": 6}, {"face": 9}),
+            "fusion.cells is .*; expected the cells of a map of eyes",
+        ),
         (lambda: TokenEncoder({**CHANNELS, "right_eye": 7}, CELLS), "expected the same for both"),
     ],
 )

@@ -129,8 +129,11 @@ def test_a_picture_of_two_adds_the_losses_of_both_truths_by_their_shares():
     other = torch.full_like(TRUTH, torch.nan)  # no other picture
     other[0] = OFF[0] + torch.tensor([0.0, 1.0])
     share = torch.tensor([0.25, 0.0, 0.0])
-    value = PointEuclidean()(prediction(OFF), batch(other_point=other, other_share=share), NOW)
-    assert value == pytest.approx((0.75 * 2 + 0.25 * 1 + 4 + math.hypot(0.1, 0.2)) / 3, abs=1e-4)
+    off = OFF.clone().requires_grad_()
+    value = PointEuclidean()(prediction(off), batch(other_point=other, other_share=share), NOW)
+    assert value.item() == pytest.approx((0.75 * 2 + 0.25 * 1 + 4 + math.hypot(0.1, 0.2)) / 3, abs=1e-4)
+    value.backward()
+    assert off.grad.isfinite().all()
 
 
 def test_angles_and_origins_count_the_samples_that_have_labels_only():

@@ -49,7 +49,7 @@ NOTHING_TO_LEARN = ("key.bias",)
 def test_it_composes_under_its_own_name_with_what_it_needs(name):
     config = screens.composed(name)
     assert config.name == name
-    assert config.trainer.monitor == "error_cm"
+    assert config.trainer.monitor == "error"  # in whatever unit labels are
     assert list(problems(plain_config(config.model), "model")) == []
     assert {"target_statistics", "checkpoint"} <= {n for n, node in config.callback.items() if "_target_" in node}
 

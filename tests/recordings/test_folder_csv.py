@@ -53,7 +53,7 @@ def test_an_unmirrored_strip_shows_the_left_eye_at_the_right(tmp_path):
 def test_normalised_labels_stay_what_they_are_with_y_up(tmp_path):
     sample = one(strip(tmp_path))
     assert sample.gaze_cam_cm == (-0.9, 0.9)
-    assert sample.attrs == {"label_unit": "half windows"}
+    assert sample.attrs == {"label_unit": "half_windows"}
 
 
 def test_normalised_labels_of_a_window_of_known_size_become_cm(tmp_path):

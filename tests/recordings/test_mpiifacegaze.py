@@ -2,10 +2,17 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from gaze.datasets.screen_table import pack
 from gaze.errors import UserError
+from gaze.recordings.completion import complete
 from gaze.recordings.landmark_boxes import eye_boxes, face_box
 from gaze.recordings.mpiifacegaze import MPIIFaceGaze
+from gaze.recordings.rows import table_of
+from gaze.screens.figures import figures
+from gaze.screens.rows import rows_of
+from gaze.types import ScreenTargets
 from tests.groups import build, node
 from tests.recordings.mpiifacegaze_folders import line, write_person
 
@@ -30,7 +37,16 @@ def test_the_label_counts_from_the_corner_of_the_screen(tmp_path):
     (sample,) = read(tmp_path, label="screen")
     assert sample.gaze_cam_cm == pytest.approx((16, -10))
     assert sample.cam_to_screen_cm == (0, 0)  # as if the camera sat in the corner
-    assert sample.gaze_vector == read(tmp_path)[0].gaze_vector
+    # What is in the real camera's frame would contradict it: the eyes are elsewhere seen from the corner.
+    done = complete(sample, {})
+    assert done.gaze_vector is done.gaze_pitchyaw is done.gaze_origin_cm is None
+    table = table_of([done], tmp_path)
+    labels, facts = pack(table)
+    assert facts.origin.isnan().all()
+    targets = ScreenTargets(labels.point, origin=facts.origin, distance_cm=facts.distance_cm)
+    found = figures(rows_of(labels.point + torch.tensor([3.0, 4.0]), targets))
+    assert "error_deg" not in found
+    assert found["error_deg_approximate"] == pytest.approx(math.degrees(math.atan2(5, math.hypot(1, 9, 66))))
 
 
 def test_gaze_runs_from_the_centre_of_the_face_to_the_target(tmp_path):

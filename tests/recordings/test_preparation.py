@@ -313,8 +313,9 @@ def test_no_face_or_several_are_refused(tmp_path, picture, faces, reason):
     [
         ({"invalid": "ignore"}, "invalid is 'ignore'; expected raise, drop, keep"),
         ({"boxes": "apple"}, "boxes is 'apple'"),
-        ({"boxes": "landmarks"}, "needs landmarks=json:FILE"),
-        ({"landmarks": "points.json"}, "expected json:FILE"),
+        ({"boxes": "landmarks"}, "there are none; give landmarks=json:FILE or landmarks=mediapipe"),
+        ({"landmarks": "points.json"}, "expected json:FILE, mediapipe or null"),
+        ({"landmarks": "mediapipe"}, "landmarker is null"),
         ({"recordings_per_part": 0}, "from 1"),
     ],
 )

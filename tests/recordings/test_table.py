@@ -15,7 +15,7 @@ import torch
 
 from gaze.errors import UserError
 from gaze.recordings import writer
-from gaze.recordings.order import shuffled
+from gaze.recordings.order import lots, shuffled
 from gaze.recordings.reading import RowReader, read_columns
 from gaze.recordings.rows import sample_of
 from gaze.recordings.sample import ScreenSample
@@ -92,6 +92,14 @@ def test_the_file_says_what_it_is(tmp_path):
     assert found.created_utc.startswith("2025-01-02")
     other = write(tmp_path / "b.parquet", recording("anna"), crop={"face": 448}, source_sha256="ab", created=when)
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_table_has_one_unit_of_labels(tmp_path):
+    with pytest.raises(
+        UserError, match=r"mini/ben-1/00000 has a label in half_windows, and frames before it have none"
+    ):
+        write(tmp_path / "a.parquet", [*recording("anna"), *recording("ben", attrs={"label_unit": "half_windows"})])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
@@ -202,14 +210,25 @@ def test_a_reader_works_in_other_processes(table, way):
 def test_shuffled_rows_stay_near_each_other():
     bounds = torch.arange(0, 1025, 64)
     rows = torch.arange(0, 1024, 2)
-    order = shuffled(rows, bounds, torch.Generator().manual_seed(0), buffer=4)
+
+    def shuffle(seed):
+        draws = torch.Generator().manual_seed(seed)
+        return shuffled(lots(rows, bounds, draws, buffer=4), draws)
+
+    order = shuffle(0)
     assert order.sort().values.equal(torch.arange(512))
     groups = rows[order] // 64
     for lot in groups.split(4 * 32):
         assert len(lot.unique()) == 4
         assert len(lot[:16].unique()) > 2  # mixed, not one after the other
-    assert order.equal(shuffled(rows, bounds, torch.Generator().manual_seed(0), buffer=4))
-    assert not order.equal(shuffled(rows, bounds, torch.Generator().manual_seed(1), buffer=4))
+    assert order.equal(shuffle(0))
+    assert not order.equal(shuffle(1))
+
+
+@pytest.mark.parametrize(("groups", "sizes"), [(3, [3]), (8, [8]), (9, [4, 5]), (17, [5, 6, 6])])
+def test_row_groups_are_shared_out_evenly_among_lots(groups, sizes):
+    found = lots(torch.arange(groups), torch.arange(groups + 1), torch.Generator().manual_seed(0))
+    assert sorted(found.bincount().tolist()) == sizes
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "short", "other", "text", "version", "column", "folder"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gaze.devices import load_devices
+from gaze.landmarks.points import COUNT, DEFAULT, MESH, RIGHT_LIDS
 from gaze.recordings.completion import complete
 from gaze.recordings.lag import label_lag
 from gaze.recordings.rows import table_of
@@ -37,7 +38,7 @@ def test_nothing_is_wrong_with_good_recordings(tmp_path):
 BOX = (100.0, 100.0, 50.0, 50.0)
 PX = np.full((478, 3), 300.0)
 FEW = np.full((478, 3), 0.5)
-FEW[100] = np.nan
+FEW[RIGHT_LIDS[0]] = np.nan
 MIRRORED = np.full((478, 3), 0.5)
 MIRRORED[[33, 133], 0] = 0.7
 
@@ -79,6 +80,13 @@ def test_a_bad_row_is_found(tmp_path, name, changes):
     reasons = refusals(table_of(samples, tmp_path), DEVICES)
     assert (reasons[7] is not None) == any(f.severe for f in found.values())
     assert reasons[:7] + reasons[8:] == [None] * 19
+
+
+@pytest.mark.parametrize("there", [DEFAULT, range(MESH)])
+def test_the_landmarks_that_models_see_are_enough(tmp_path, there):
+    points = np.full((COUNT, 3), np.nan)
+    points[list(there)] = 0.5
+    assert check(tmp_path, frames(landmarks=points)) == {}
 
 
 def test_a_row_that_a_reader_refused_is_not_judged_again(tmp_path):

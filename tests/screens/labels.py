@@ -3,6 +3,7 @@
 import torch
 
 from gaze.datasets.screen_labels import ScreenLabels
+from gaze.label_units import UNITS
 from gaze.screens.rows import PointRows
 
 
@@ -53,4 +54,5 @@ def rows(of, point):
         device=of.device,
         subject=of.subject,
         fixation=of.fixation,
+        unit=torch.full((n,), UNITS.index(of.unit)),
     )

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from gaze.devices import KINDS
+from gaze.errors import UserError
+from gaze.label_units import UNITS
 from gaze.metrics.point_error import PointError
 from gaze.screens.figures import figures, measures
 from gaze.screens.rows import rows_of
@@ -96,10 +98,25 @@ def test_weights_are_repetitions():
     rows = rows_of(TRUTH + OFF, targets(subject=torch.arange(4)))
     twice = rows.at(torch.tensor([0, 0, 0, 2]))
     repeated = {m.name: m.figure() for m in measures(twice)}
+    weight = torch.tensor([[3.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
     for m in measures(rows):
-        if len(m.value) == 4 and m.name not in ("subject_error_cm", "subject_error_std_cm", "worst_tenth_cm"):
-            weighted = m.figure(torch.tensor([3.0, 0.0, 1.0, 0.0], dtype=torch.float64))
+        if m.n == 4 and m.name not in ("subject_error_cm", "subject_error_std_cm", "worst_tenth_cm"):
+            weighted, whole = m.over(weight).tolist()
             assert weighted == pytest.approx(repeated[m.name], nan_ok=True), m.name
+            assert whole == pytest.approx(m.figure(), nan_ok=True), m.name
+
+
+def test_a_figure_knows_what_it_rests_on():
+    kind = torch.tensor([KINDS.index("phone")] * 3 + [KINDS.index("tablet")])
+    size, px = torch.tensor([[6.0, 8.0]] * 4), torch.tensor([[600.0, 1600.0]] * 4)
+    size[3] = torch.nan
+    facts = {"fixation": torch.tensor([0, 0, 1, -1]), "subject": torch.tensor([0, 0, 1, 1]), "kind": kind}
+    n = {m.name: m.n for m in measures(rows_of(TRUTH + OFF, targets(screen_cm=size, screen_px=px, **facts)))}
+    assert n["error_cm"] == n["hit_1cm"] == 4  # frames
+    assert (n["error_phone_cm"], n["error_tablet_cm"], n["error_laptop_cm"]) == (3, 1, 0)
+    assert (n["fixation_error_cm"], n["jitter_cm"]) == (2, 1)  # fixations; a single frame has no jitter
+    assert n["subject_error_cm"] == n["worst_tenth_cm"] == 2  # users
+    assert (n["error_px"], n["error_deg"]) == (3, 0)
 
 
 def test_the_metric_over_batches_is_the_figures_of_all_rows():
@@ -109,16 +126,37 @@ def test_the_metric_over_batches_is_the_figures_of_all_rows():
     for rows in (slice(0, 1), slice(1, 4)):
         part = ScreenTargets(TRUTH[rows], **{name: value[rows] for name, value in facts.items()})
         metric.update(ScreenPrediction((TRUTH + OFF)[rows]), part)
-    assert {name: float(value) for name, value in metric.compute().items()} == pytest.approx(whole)
+    figure = {name: float(value) for name, value in metric.compute().items()}
+    assert figure.pop("error") == pytest.approx(whole["error_cm"])  # what may be monitored in any unit
+    assert figure == pytest.approx(whole)
 
 
-def test_labels_in_another_unit_name_their_figures_by_it():
-    metric = PointError(unit="label", only=["error_label"])
-    metric.update(ScreenPrediction(TRUTH + OFF), targets())
-    assert {name: float(value) for name, value in metric.compute().items()} == {"error_label": pytest.approx(2.0)}
+HALVES = torch.full((4,), UNITS.index("half_windows"))
+
+
+def test_labels_in_another_unit_name_their_figures_by_it_and_have_none_that_need_cm():
+    known = {"screen_cm": torch.ones(4, 2), "screen_px": torch.ones(4, 2), "distance_cm": torch.ones(4)}
+    figure = found(unit=HALVES, **known)
+    assert figure["error_half_windows"] == pytest.approx(2.0)
+    assert figure["error_median_half_windows"] == pytest.approx(1.0)
+    assert not [name for name in figure if "cm" in name or name.startswith(("hit", "auc", "error_px", "error_deg"))]
+    with pytest.raises(UserError, match="in cm and in half_windows, which have no common error"):
+        found(unit=torch.tensor([0, 0, 1, 1]))
+
+
+def test_the_metric_takes_the_unit_from_the_labels_and_its_settings_hold_for_any():
+    metric = PointError(only=["error_cm", "error_px"])
+    assert set(metric.compute()) == {"error", "error_cm", "error_px"}  # before a label was seen
+    metric.update(ScreenPrediction(TRUTH + OFF), targets(unit=HALVES))
+    assert {name: float(value) for name, value in metric.compute().items()} == {
+        "error": pytest.approx(2.0), "error_half_windows": pytest.approx(2.0)
+    }  # fmt: skip
+    unsaid = PointError(unit="half_windows", only=["error_half_windows"])
+    unsaid.update(ScreenPrediction(TRUTH + OFF), targets())
+    assert set(unsaid.compute()) == {"error", "error_half_windows"}
 
 
 def test_an_empty_metric_names_what_could_be_monitored_and_refuses_what_could_not():
-    assert "fixation_error_cm" in PointError().compute()
+    assert {"error", "fixation_error_cm"} <= set(PointError().compute())
     with pytest.raises(ValueError, match=r"only has eror_cm; there are error_cm"):
         PointError(only=["eror_cm"]).compute()
