@@ -85,3 +85,7 @@ class ScreenPredictor:
         if self.calibration is None:
             return found, found.point
         return replace(found, point=self.calibration.apply(found.point, found.features)), found.point
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))

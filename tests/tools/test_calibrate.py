@@ -94,7 +94,7 @@ def folder(tmp_path, tmp_path_factory):
 
 
 def test_a_run_is_calibrated_for_people_whose_frames_are_elsewhere(folder):
-    chosen = "calibration=[finetune_head,offset_shrunk]"
+    chosen = "calibrator=[finetune_head,offset_shrunk]"
     done = call(folder, "run=run", "data=screens", chosen, "method=finetune_head", "draws=1", "points=[1,2]")
     assert done.returncode == 0, done.stderr
     out = folder / "run" / "calibration"
