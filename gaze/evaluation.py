@@ -35,12 +35,14 @@ def evaluate(
         metrics: reset first; each computes a dict of named figures.
         hardware: places the batches; metrics combine their states over its replicas.
         amp: run the model in the lower number format. Metrics and losses are float32 in any case.
-        objective: its terms are averaged over samples; needs `progress`.
+        objective: its terms are averaged over samples; needs `progress`. Put into eval mode as the model is.
         progress: the time that the objective's schedules read.
         stop: asked after every batch; when it says so, nothing is computed and there are no figures.
         recorder: of scenes; it is given every head with its figures, which are computed once for it and the metrics.
     """
     model.eval()
+    if objective is not None:
+        objective.eval()
     sums: dict[str, Tensor] = {}
     samples = 0
     for metric in metrics.values():

@@ -247,7 +247,7 @@ def load_model(run: str | Path) -> nn.Module:
 
     It is built from the run's own config; weights that its constructors would read are read only if the
     checkpoint leaves them out, and then they must be what they were. Its
-    `image_size` is the (height, width) in pixels of the pictures it was trained on, or None.
+    `image_size`, `face_size` and `eye_size` are the (height, width) in pixels of the pictures it was trained on, or None.
 
     Raises:
         RunError: the directory holds no run, or no weights.
@@ -260,8 +260,9 @@ def load_model(run: str | Path) -> nn.Module:
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
     load_weights(model, path / WEIGHTS)
-    size = OmegaConf.select(config, "dataset.image_size")
-    setattr(model, "image_size", None if size is None else tuple(size))  # noqa: B010  (not a part of Module)
+    for name in ("image_size", "face_size", "eye_size"):
+        size = OmegaConf.select(config, f"dataset.{name}")
+        setattr(model, name, (size, size) if isinstance(size, int) else None if size is None else tuple(size))
     return model.eval().requires_grad_(False)
 
 

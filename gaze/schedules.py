@@ -45,10 +45,15 @@ class Warmup:
         return min(1.0, (progress.step + 1) / steps) if steps > 0 else 1.0
 
     def since(self, progress: Progress) -> float:
-        """Fraction of the time after the warm-up that has passed, 0 to 1; the last step is exactly 1."""
+        """Fraction of the time after the warm-up that has passed, 0 to 1; the last step is exactly 1.
+
+        It stays 0 in a run that ends before its warm-up does.
+        """
         start = self.warmup(progress)
+        if progress.step < start:
+            return 0.0
         span = progress.steps - 1 - start
-        return min(1.0, max(0.0, (progress.step - start) / span)) if span > 0 else 1.0
+        return min(1.0, (progress.step - start) / span) if span > 0 else 1.0
 
 
 class Constant(Warmup):

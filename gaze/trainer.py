@@ -167,6 +167,7 @@ class Trainer:
         self.plan.epoch, self.plan.start = self.epoch, self.progress.step - self.epoch * self.plan.steps
         self.call("epoch_start")
         train_mode(self.net)
+        self.objective.train()
         batches = iter(self.train_loader)
         for _ in range(self.plan.start, self.plan.steps):
             terms = self.train_step(list(itertools.islice(batches, self.accumulate)))

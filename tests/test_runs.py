@@ -41,6 +41,14 @@ def test_a_run_gives_back_its_model_from_its_own_config(tmp_path):
         assert torch.equal(tensor, loaded.state_dict()[name])
 
 
+def test_a_run_knows_the_sizes_of_the_pictures_it_was_trained_on(tmp_path):
+    Checkpoints(write_run(tmp_path) / "best").save(0, build(OmegaConf.create(MODEL)), {})
+    config = {"model": MODEL, "dataset": {"face_size": 40, "eye_size": [24, 32]}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    loaded = load_model(tmp_path)
+    assert (loaded.face_size, loaded.eye_size, loaded.image_size) == ((40, 40), (24, 32), None)
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "torch.load", "gaze.runs.os.system", "gaze.runs.yaml.unsafe_load", "builtins.exec"]
 )

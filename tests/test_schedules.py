@@ -28,6 +28,16 @@ def test_warm_up_rises_in_a_line_and_hands_over_without_a_jump():
     assert all(a > b for a, b in itertools.pairwise(rates[10:]))
 
 
+@pytest.mark.parametrize(
+    "schedule", [Linear(warmup_steps=100), Linear(warmup_epochs=3.0), Cosine(end=0.0, warmup_epochs=3.0)]
+)
+def test_a_run_that_is_shorter_than_its_warm_up_still_learns(schedule):
+    rates = [schedule(Progress(step, 10, 5)) for step in range(10)]
+    assert rates == sorted(rates)
+    assert rates[0] > 0
+    assert rates[-1] == pytest.approx(10 / (100 if schedule.warmup_steps else 15))
+
+
 def test_a_line_after_a_warm_up_of_some_steps():
     schedule = Linear(start=1.0, end=0.0, warmup_steps=4)
     rates = [schedule(Progress(step, 15, 3)) for step in range(15)]

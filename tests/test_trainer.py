@@ -54,6 +54,27 @@ def everything(stop=None):
     }
 
 
+class Asked(Squared):
+    """Remembers whether it was asked in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.modes = []
+
+    def forward(self, prediction, batch, progress):
+        assert self.training == torch.is_grad_enabled()
+        self.modes.append(self.training)
+        return super().forward(prediction, batch, progress)
+
+
+def test_a_term_knows_training_from_validation_in_every_epoch(tmp_path):
+    term = Asked()
+    trainer = line_trainer(tmp_path, epochs=2, objective=Objective({"squared": term}))
+    trainer.fit()
+    epoch = [True] * trainer.plan.steps + [False] * len(trainer.val_loader)
+    assert term.modes == 2 * epoch
+
+
 def test_it_learns(tmp_path):
     trainer = line_trainer(tmp_path, epochs=30, model=Net(dropout=0.0))
     before = trainer.validate()["mae"]

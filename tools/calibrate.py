@@ -49,13 +49,14 @@ def predicted(cfg: DictConfig):  # type: ignore[no-untyped-def]
     from gaze.calibration.people import predict
     from gaze.run_data import dataset_node
     from gaze.runs import build, check, load_config, load_model, plain_config
+    from gaze.screens.evaluation import training_labels
 
     own, other = load_config(cfg.run).get("dataset"), cfg.dataset
     node = dataset_node(own and plain_config(own), other and plain_config(other), cfg.data)
     nodes = OmegaConf.create({"dataset": node})
     check(nodes)
     open_split, hardware = build(nodes.dataset), build(cfg.hardware)
-    train_labels = getattr(open_split(split="train"), "labels", None) if cfg.baselines else None
+    train_labels = training_labels(open_split) if cfg.baselines else None
     return predict(load_model(cfg.run), open_split(split=cfg.split), hardware, train_labels, cfg.batch_size, cfg.amp)
 
 

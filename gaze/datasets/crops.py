@@ -48,6 +48,8 @@ def crop_box(
     right, bottom = math.ceil(x + width), math.ceil(y + height)
     edges = (left, top, right, bottom)
     region = _turned_region(image, edges, padding, angle_rad, stretch) if angle_rad else _region(image, edges, padding)
+    if (x, y, width, height) == (left, top, size[1], size[0]):
+        return region.clone()  # nothing is left to interpolate
     picture = Image.fromarray(region.permute(1, 2, 0).contiguous().numpy())
     inside = (x - left, y - top, min(x - left + width, right - left), min(y - top + height, bottom - top))
     resized = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=inside)

@@ -11,8 +11,8 @@ import pyarrow as pa
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gaze.datasets.faults import DatasetError
-from gaze.datasets.image import ImageError, decode_image, read_image
+from gaze.datasets.faults import DatasetError, Fault
+from gaze.datasets.image import ImageError, decode_image, looks_whole, read_image
 from gaze.datasets.screen_frames import Raw, ScreenFrames, check_streams
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_splits import HELD, HoldOut, frames_of
@@ -78,6 +78,8 @@ class FolderCsv(ScreenFrames):
         mask, people = frames_of(str(root / recording.file), table, split, hold_out, val_fraction)
         table = table.append_column("row", pa.array(np.arange(len(table)))).filter(pa.array(mask))
         table, more = check(table, self._pictures if recording.layout == "frame" else [])
+        faults = faults + more
+        table, more = _whole(table, lines, self._pictures)
         self._lines = [lines[number] for number in table["row"].to_pylist()]
         unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
         labels, facts = pack(table, unit)
@@ -120,6 +122,25 @@ class FolderCsv(ScreenFrames):
                 line.sample.sample_id, f"has no {stream}; name its column, or leave it out of dataset.streams"
             )
         return _decoded(picture)
+
+
+def _whole(table: pa.Table, lines: list[Line], pictures: list[str]) -> tuple[pa.Table, list[Fault]]:
+    """The rows but for those with a picture that is cut off or none, and a fault for each of these."""
+    found: dict[int, str] = {}
+    for place, number in enumerate(table["row"].to_pylist()):
+        line = lines[number]
+        files = [line.strip, line.sample.picture, *(getattr(line.sample, stream) for stream in pictures)]
+        for file in files:
+            try:
+                if isinstance(file, Path) and not looks_whole(file):
+                    read_image(file)  # what follows a good picture is no fault
+            except ImageError as error:
+                found[place] = str(error)
+    do = "or remove the row"
+    faults = [Fault(table["sample_id"][i].as_py(), what, "", do) for i, what in found.items()]
+    keep = np.ones(len(table), dtype=bool)
+    keep[list(found)] = False
+    return table.filter(pa.array(keep)), faults
 
 
 def _decoded(picture: Picture) -> UInt8[Tensor, "3 H W"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from gaze.datasets.screen_presence import absent
 from gaze.datasets.screen_splits import HELD, HoldOut, conditions, frames_of
 from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
+from gaze.recordings.margins import one_margin
 from gaze.recordings.order import lots, shuffled
 from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
 from gaze.recordings.schema import header
@@ -36,8 +36,8 @@ class ScreenDataset(ScreenFrames):
     at a time are decoded (gaze/recordings/order.py), and each worker keeps as many.
 
     Box jitter and rolls are exact from whole frames. From stored crops they are, too, as long as crops were stored
-    with a margin that holds the moved box; beyond, a crop's border is repeated. Crops are what most tables have, and
-    three of them decode faster than a frame, hence the default.
+    with a margin that holds the moved box, as crops cut by tools/prepare_pog.py are; beyond, a crop's border is repeated.
+    Crops are what most tables have, and three of them decode faster than a frame, hence the default.
 
     Args:
         path: the Parquet file, or a folder of them.
@@ -85,7 +85,8 @@ class ScreenDataset(ScreenFrames):
         self.max_pixels, self._path = max_pixels, path
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
-        margin = _margin(path)
+        headers = {file: header(file) for file in table_files(path)}
+        margin, unit = one_margin(headers), one_unit(path, (told.label_unit for told in headers.values()))
         self._enough = {  # a crop needs no more pixels than its sample and the margin around it have
             stream: (math.ceil(height * (1 + 2 * margin)), math.ceil(width * (1 + 2 * margin)))
             for stream, (height, width) in crop_sizes(face_size, eye_size).items()
@@ -100,7 +101,7 @@ class ScreenDataset(ScreenFrames):
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
         self._bounds = torch.from_numpy(self._reader.bounds)
         self._near: tuple[int, Tensor, Sequence[Tensor]] | None = None  # of the epoch last asked for
-        labels, facts = pack(table, one_unit(path, (header(file).label_unit for file in table_files(path))))
+        labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {path}",
             labels=labels,
@@ -198,8 +199,3 @@ def _without(table: pa.Table, found: Mapping[int, str]) -> tuple[pa.Table, list[
     keep = np.ones(len(table), dtype=bool)
     keep[list(found)] = False
     return table.filter(pa.array(keep)), faults
-
-
-def _margin(path: str | Path) -> float:
-    """By how much crops reach beyond their boxes; the files of a table agree."""
-    return float(header(table_files(path)[0]).crop.get("margin", 0.0))

@@ -22,6 +22,7 @@ from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView
 from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
+from gaze.recordings.margins import inner, outer
 from gaze.types import Batch, ScreenInputs, ScreenTargets
 
 log = logging.getLogger(__name__)
@@ -184,10 +185,10 @@ class ScreenFrames(Dataset):
                 pictures[stream] = Picture(image, (0.0, 0.0, width, height))
                 continue
             if stream not in boxes:
-                boxes[stream] = _inner((0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])), self.margin)
+                boxes[stream] = inner((0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])), self.margin)
                 pictures[stream] = Picture(image, (0.0, 0.0, float(image.shape[-1]), float(image.shape[-2])))
             else:
-                pictures[stream] = Picture(image, _outer(boxes[stream], self.margin))
+                pictures[stream] = Picture(image, outer(boxes[stream], self.margin))
         imu = None if raw.imu is None or np.isnan(raw.imu).any() else torch.from_numpy(raw.imu.astype(np.float32))
         return ScreenView(
             pictures=pictures,
@@ -328,18 +329,6 @@ def crop_sizes(face_size: int | Sequence[int], eye_size: int | Sequence[int]) ->
     """(height, width) of the samples' crops by stream."""
     eye = _size("eye_size", eye_size)
     return {"face": _size("face_size", face_size), "left_eye": eye, "right_eye": eye}
-
-
-def _outer(box: tuple[float, ...], margin: float) -> tuple[float, float, float, float]:
-    x, y, w, h = box
-    return x - margin * w, y - margin * h, w * (1 + 2 * margin), h * (1 + 2 * margin)
-
-
-def _inner(box: tuple[float, float, float, float], margin: float) -> tuple[float, float, float, float]:
-    """The box of which this one is the `_outer`."""
-    x, y, w, h = box
-    w, h = w / (1 + 2 * margin), h / (1 + 2 * margin)
-    return x + margin * w, y + margin * h, w, h
 
 
 def _size(name: str, size: int | Sequence[int]) -> tuple[int, int]:

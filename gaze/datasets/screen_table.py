@@ -145,19 +145,11 @@ def check(table: pa.Table, needs_boxes: list[str]) -> tuple[pa.Table, list[Fault
 
 def _note_units(bad: dict[int, Fault], table: pa.Table) -> None:
     """Labels that don't fit their screens, with the unit in which they would."""
-    point, recordings, units = _list(table, "gaze_cam_cm").numpy(), words(table, "recording"), likely_units(table)
-    for recording, unit in units.items():
+    recordings = words(table, "recording")
+    for recording, unit in likely_units(table).items():
         seems, _, do = unit.partition("; ")
-        _note(
-            bad,
-            table,
-            np.asarray(recordings == recording),
-            lambda i, seems=seems: (
-                f"gaze_cam_cm is ({point[i, 0]:g}, {point[i, 1]:g}), and the labels of its recording seem to be {seems}",
-                "",
-            ),
-            do,
-        )
+        rows = np.asarray(recordings == recording)
+        _note(bad, table, rows, lambda i, seems=seems: (f"the labels of the recording seem to be {seems}", ""), do)
 
 
 def shared_subjects(subject: pa.ChunkedArray, split: pa.ChunkedArray, splits: tuple[str, ...]) -> dict[str, list[str]]:

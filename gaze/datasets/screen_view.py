@@ -114,4 +114,10 @@ def _cut(view: ScreenView, stream: str) -> UInt8[Tensor, "3 h w"]:
     x, y = turned_point(before, box_centre(picture.covers), view.turn)
     width, height = width * scale_x, height * scale_y
     box = ((x - left) * scale_x - width / 2, (y - top) * scale_y - height / 2, width, height)
+    box = _whole(box[0]), _whole(box[1]), _whole(width), _whole(height)
     return crop_box(picture.image, box, view.sizes[stream], angle_rad=view.turn, stretch=scale_x / scale_y)
+
+
+def _whole(px: float) -> float:
+    """A whole number of pixels where only rounding errors are left of it: then they are copied, not interpolated."""
+    return float(round(px)) if abs(px - round(px)) < 1e-6 else px

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -18,15 +19,23 @@ class Projected(nn.Module):
 
     Args:
         channels: of the features that come in.
-        output: makes the head, given `channels`.
-        features: how many this head gives; `hidden[-1]` of most.
+        output: makes the head, given `channels`, `hidden` and `options`.
         width: of the teacher's features.
+        hidden: widths of the head's layers before its last; the last of them is that of its features.
+        options: what else the head takes, so that what a model says of its head holds with a projection, too.
     """
 
-    def __init__(self, channels: int, output: Callable[..., nn.Module], features: int, width: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        output: Callable[..., nn.Module],
+        width: int,
+        hidden: Sequence[int] = (128,),
+        **options: Any,
+    ) -> None:
         super().__init__()
-        self.output = output(channels=channels)
-        self.projection = nn.Linear(features, width)
+        self.output = output(channels=channels, hidden=hidden, **options)
+        self.projection = nn.Linear([channels, *hidden][-1], width)
 
     def forward(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> ScreenPrediction:
         prediction: ScreenPrediction = self.output(features, inputs)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gaze.losses.loss import Loss
+from gaze.losses.teacher import check_teacher
 from gaze.recall import Recall, fingerprints
 from gaze.schedules import Schedule, value_at
 from gaze.types import Batch, Progress, SceneInputs, ScenePrediction
@@ -35,6 +36,9 @@ class HeatmapDistillation(Loss):
         remember_gigabytes: of main memory for the teacher's heatmaps, which pays where the same view of a picture comes
             back: without augmentation, or with flips only. 8 kB a head. They are then rounded to float16.
         weight: of this term, a number or a schedule.
+
+    Raises:
+        ValueError: the teacher is a model of another task.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class HeatmapDistillation(Loss):
         weight: float | Schedule = 1.0,
     ) -> None:
         super().__init__(weight)
+        check_teacher(teacher, SceneInputs, "heatmap_distillation")
         self.teacher = teacher.requires_grad_(False).eval()
         self.temperature = temperature
         size = image_size or getattr(teacher, "image_size", None)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gaze.landmarks.points import DEFAULT
 from gaze.losses.loss import Loss
 from gaze.losses.point import standardised_error
+from gaze.losses.teacher import check_teacher
 from gaze.schedules import Schedule
 from gaze.screens.mirror import mirrored_inputs
 from gaze.types import Batch, Progress, ScreenInputs, ScreenPrediction
@@ -34,12 +35,14 @@ class PointDistillation(Loss):
         features: f; above 0 needs head=point_projected, whose width is that of the teacher's features.
         mirror: ask the teacher twice.
         landmarks: which of MediaPipe's points the samples hold, if they hold any; needed to mirror them.
-        face_size, eye_size: (H, W) px that the teacher sees; None: what the student sees.
+        face_size, eye_size: (H, W) px that the teacher sees; crops of another size are resized for it. None: what its
+            run was trained on (`gaze.runs.load_model` says); crops as they are if that isn't known.
         amp: run the teacher in bfloat16.
         weight: of this term, a number or a schedule.
 
     Raises:
-        ValueError: a number is out of range; later, features are to be compared that somebody does not give.
+        ValueError: a number is out of range, or the teacher is a model of another task; later, features are to be
+            compared that somebody does not give.
     """
 
     def __init__(
@@ -58,10 +61,12 @@ class PointDistillation(Loss):
         super().__init__(weight)
         if (gate_cm is not None and gate_cm < 0) or beta < 0 or features < 0:
             raise ValueError(f"gate_cm {gate_cm}, beta {beta}, features {features}; expected numbers from 0 on")
+        check_teacher(teacher, ScreenInputs, "point_distillation")
         self.teacher = teacher.requires_grad_(False).eval()
         self.gate_cm, self.beta, self.features, self.mirror, self.amp = gate_cm, beta, features, mirror, amp
         self.landmarks = tuple(landmarks or DEFAULT)
-        self.sizes = {"face": face_size, "left_eye": eye_size, "right_eye": eye_size}
+        face, eye = face_size or getattr(teacher, "face_size", None), eye_size or getattr(teacher, "eye_size", None)
+        self.sizes = {"face": face, "left_eye": eye, "right_eye": eye}
 
     def train(self, mode: bool = True) -> PointDistillation:
         super().train(mode)

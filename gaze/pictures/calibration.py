@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from pyarrow import Table
 from torch import Tensor
 
-from gaze.screens.figures import figures
-from gaze.screens.table import OURS, points_in, rows_in
+from gaze.label_units import words
+from gaze.screens.figures import figures, named
+from gaze.screens.rows import unit_of
+from gaze.screens.table import OURS, rows_by_name, rows_in
 
 EMPHASISED = {"none": "black", "chosen": "navy"}
 AFTER = "calibrated"  # the name of calibrated points in a table
@@ -32,12 +34,12 @@ def before_after_picture(table: Table, file: Path) -> None:
     figure = Figure(figsize=(15, 5), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    names = table["subject"].to_pylist()
+    names, unit = table["subject"].to_pylist(), unit_of(rows_in(table))
     off = {name: (rows := rows_in(table, name)).point - rows.truth for name in (OURS, AFTER)}
     lengths = {name: _by_person(value.norm(dim=-1, keepdim=True), names)[:, 0] for name, value in off.items()}
-    _people(left, sorted(set(names)), lengths)
-    _biases(middle, {name: _by_person(value, names) for name, value in off.items()})
-    errors = {name: figures(rows_in(table, name))["error_cm"] for name in points_in(table)}
+    _people(left, sorted(set(names)), lengths, words(unit))
+    _biases(middle, {name: _by_person(value, names) for name, value in off.items()}, words(unit))
+    errors = {name: figures(rows)[named("error_cm", unit)] for name, rows in rows_by_name(table).items()}
     known = {name: value for name, value in errors.items() if value == value}
     bars = right.barh(
         [name.replace("_", " ") for name in known],
@@ -46,7 +48,8 @@ def before_after_picture(table: Table, file: Path) -> None:
     )
     right.bar_label(bars, fmt="%.2f")
     right.invert_yaxis()
-    right.set(xlabel="mean error of held-out frames, cm", title="before, after, and guesses that see no eye")
+    title = "before, after, and guesses that see no eye"
+    right.set(xlabel=f"mean error of held-out frames, {words(unit)}", title=title)
     figure.savefig(file, dpi=90)
 
 
@@ -58,7 +61,7 @@ def _by_person(value: Float[Tensor, "n a"], names: list[str]) -> Float[Tensor, "
     return total / torch.bincount(which, minlength=len(people))[:, None]
 
 
-def _people(axes: Axes, names: list[str], error: dict[str, Float[Tensor, "u"]]) -> None:
+def _people(axes: Axes, names: list[str], error: dict[str, Float[Tensor, "u"]], unit: str) -> None:
     order = error[OURS].argsort(descending=True)
     places, before, after = range(len(order)), error[OURS][order], error[AFTER][order]
     ends = [[(i, b), (i, a)] for i, b, a in zip(places, before.tolist(), after.tolist(), strict=True)]
@@ -68,12 +71,12 @@ def _people(axes: Axes, names: list[str], error: dict[str, Float[Tensor, "u"]]) 
     few = len(order) <= PEOPLE
     axes.set_xticks(list(places) if few else [], [names[int(i)] for i in order] if few else [], rotation=90, fontsize=7)
     better = int((after < before).sum())
-    axes.set(ylabel="mean error, cm", title=f"{len(order)} people, {better} of them better")
+    axes.set(ylabel=f"mean error, {unit}", title=f"{len(order)} people, {better} of them better")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8)
 
 
-def _biases(axes: Axes, mean: dict[str, Float[Tensor, "u 2"]]) -> None:
+def _biases(axes: Axes, mean: dict[str, Float[Tensor, "u 2"]], unit: str) -> None:
     some = slice(None, PEOPLE)
     axes.add_collection(
         LineCollection(list(torch.stack([mean[OURS], mean[AFTER]], 1)[some].numpy()), colors="0.8", linewidths=0.8)
@@ -82,7 +85,7 @@ def _biases(axes: Axes, mean: dict[str, Float[Tensor, "u 2"]]) -> None:
         axes.scatter(*mean[name].T.numpy(), color=COLOURS[name], s=18, label=label)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.set(xlabel="right, cm", ylabel="up, cm", title="how far off on average, for each person")
+    axes.set(xlabel=f"right, {unit}", ylabel=f"up, {unit}", title="how far off on average, for each person")
     axes.set_aspect("equal", adjustable="datalim")
     axes.legend(fontsize=8)
 

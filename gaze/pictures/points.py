@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from pyarrow import Table
 
-from gaze.label_units import CM
+from gaze.label_units import CM, words
 from gaze.screens.figures import figures, named
 from gaze.screens.rows import PointRows, unit_of
 from gaze.screens.table import OURS, rows_by_name, rows_in
@@ -44,8 +44,8 @@ def _arrows(axes: Axes, rows: PointRows) -> None:
     middle = "camera" if unit == CM else "middle of the window"
     axes.scatter([0], [0], marker="P", s=60, color="black", label=middle)
     axes.set(
-        xlabel=f"right of the {middle}, {_words(unit)}",
-        ylabel=f"above the {middle}, {_words(unit)}",
+        xlabel=f"right of the {middle}, {words(unit)}",
+        ylabel=f"above the {middle}, {words(unit)}",
         title=f"{len(some)} of {len(rows)} frames",
     )
     axes.set_aspect("equal", adjustable="datalim")
@@ -53,7 +53,7 @@ def _arrows(axes: Axes, rows: PointRows) -> None:
 
 
 def _users(axes: Axes, table: Table, rows: PointRows) -> None:
-    names, unit = table["subject"].to_pylist(), _words(unit_of(rows))
+    names, unit = table["subject"].to_pylist(), words(unit_of(rows))
     error = (rows.point - rows.truth).norm(dim=-1)
     of_user: dict[str, list[float]] = {}
     for name, value in zip(names, error.tolist(), strict=True):
@@ -75,8 +75,5 @@ def _baselines(axes: Axes, table: Table) -> None:
     bars = axes.barh(list(known), list(known.values()), color=["tab:red" if n == OURS else "0.6" for n in known])
     axes.bar_label(bars, fmt="%.2f")
     axes.invert_yaxis()
-    axes.set(xlabel=f"mean error, {_words(unit)}", title="ours and guesses that see no eye")
-
-
-def _words(unit: str) -> str:
-    return unit.replace("_", " ")
+    axes.margins(x=0.12)  # for the numbers
+    axes.set(xlabel=f"mean error, {words(unit)}", title="ours and guesses that see no eye")

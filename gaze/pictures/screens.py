@@ -12,11 +12,12 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from gaze.pictures.canvas import Canvas, Colour
+from gaze.pictures.canvas import Box, Canvas, Colour, Point
 from gaze.pictures.sheet import fit, sheet
 from gaze.recordings.sample import Picture, ScreenSample
 
 PAPER, GLASS, DOT, CAMERA = 250, Colour(52, 60, 74), Colour(255, 196, 61), Colour(120, 128, 140)
+GUESS = Colour(86, 180, 233)
 REACH_CM = 22.0  # of the drawing of a screen, on each side: the largest tablet fits, whichever way it is held
 
 
@@ -40,19 +41,42 @@ def _drawn(sample: ScreenSample, height: int) -> UInt8[Tensor, "3 h w"]:
 
 
 def _screen(sample: ScreenSample, height: int) -> UInt8[Tensor, "3 h h"]:
-    canvas = Canvas(torch.full((3, height, height), PAPER, dtype=torch.uint8))
     if sample.screen_cm is None or sample.gaze_screen_cm is None or sample.gaze_cam_cm is None:
-        return canvas.pixels
-    scale = height / 2 / REACH_CM
+        return torch.full((3, height, height), PAPER, dtype=torch.uint8)
     (width_cm, height_cm), (x, y) = sample.screen_cm, sample.gaze_screen_cm
-    # The camera is in the middle, and sees on its right what the user has on their left
-    left = height / 2 - scale * (sample.gaze_cam_cm[0] + width_cm - x)
-    top = height / 2 - scale * (sample.gaze_cam_cm[1] + y)
-    canvas.plate((left, top, left + scale * width_cm, top + scale * height_cm), 0.03 * height, GLASS)
-    middle = (height / 2, height / 2)
-    canvas.ring(middle, 0.01 * height, 0.02 * height, CAMERA)
-    dot = (left + scale * (width_cm - x), top + scale * y)
-    canvas.ring(dot, 0.015 * height, 0.03 * height, DOT)
+    left, top = sample.gaze_cam_cm[0] - x, sample.gaze_cam_cm[1] + y
+    return screen_drawing(height, REACH_CM, sample.gaze_cam_cm, (left, top, left + width_cm, top - height_cm))
+
+
+def screen_drawing(
+    side: int, reach_cm: float, truth: Point, screen: Box | None = None, point: Point | None = None
+) -> UInt8[Tensor, "3 s s"]:
+    """A screen with the point looked at on it, as the camera in its middle would draw it: what users have on their right
+    is on the left.
+
+    Args:
+        side: of the square drawing, px.
+        reach_cm: from the camera to each edge of the drawing.
+        truth, point: the point looked at, and that predicted, if any: then the true one is a ring and this a dot. cm from
+            the camera, x right and y up as users see the device.
+        screen: its left, upper, right and lower edge, likewise; None where it is not known.
+    """
+    canvas = Canvas(torch.full((3, side, side), PAPER, dtype=torch.uint8))
+    scale = side / 2 / reach_cm
+
+    def place(x: float, y: float) -> Point:
+        return side / 2 - scale * x, side / 2 - scale * y
+
+    if screen is not None:
+        left, upper, right, lower = screen
+        canvas.plate((*place(right, upper), *place(left, lower)), 0.03 * side, GLASS)
+    canvas.ring(place(0.0, 0.0), 0.01 * side, 0.02 * side, CAMERA)
+    if point is None:
+        canvas.disc(place(*truth), 0.03 * side, DOT)
+        return canvas.pixels
+    canvas.line(place(*truth), place(*point), 0.01 * side, CAMERA)
+    canvas.ring(place(*truth), 0.035 * side, 0.015 * side, DOT)
+    canvas.disc(place(*point), 0.022 * side, GUESS)
     return canvas.pixels
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Bool
 
@@ -14,6 +15,7 @@ from gaze.devices import Device
 from gaze.landmarks.boxes import eyes_swapped
 from gaze.landmarks.points import DEFAULT, LEFT_CORNERS, MESH, RIGHT_CORNERS
 from gaze.recordings.columns import absent, numbers, words
+from gaze.recordings.crops import EXIF
 from gaze.recordings.schema import LANDMARKS, STREAMS
 from gaze.recordings.units import AGREE_CM, TOLERANCE_CM, label_range, on_plane, outside
 
@@ -159,14 +161,23 @@ def _split(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
     return ~np.isin(words(table, "split"), SPLITS)
 
 
-def _faces(count: Callable[[int], bool]) -> Rows:
+def _faces(count: Callable[[np.ndarray], Mask]) -> Rows:
     """Rows whose reader or landmarker counted faces, in `attrs`, and got such a number."""
 
     def rows(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
-        found = [dict(attrs or ()).get("faces", "1") for attrs in table["attrs"].to_pylist()]
-        return np.array([faces.isdigit() and count(int(faces)) for faces in found], bool)
+        found = _attribute(table, "faces")
+        number = pc.if_else(pc.utf8_is_decimal(found), found, "1").cast(pa.float64()).fill_null(1.0)
+        return np.asarray(count(number.to_numpy()))
 
     return rows
+
+
+def _turned(table: pa.Table, devices: Mapping[str, Device]) -> Mask:
+    return np.asarray(_attribute(table, EXIF).is_valid().to_numpy(), bool)
+
+
+def _attribute(table: pa.Table, name: str) -> pa.ChunkedArray:
+    return pc.map_lookup(table["attrs"], pa.scalar(name), "first")
 
 
 _LABEL = ("gaze_cam_cm", "cam_to_screen_cm", "orientation", "screen_w_cm", "screen_h_cm")
@@ -257,6 +268,14 @@ CHECKS = (
         ("screen_w_cm", "screen_h_cm"),
         "the size of the screen is not known, so errors in px and the range of labels aren't either",
         "give screen_cm, or a device of conf/devices.yaml",
+        severe=False,
+    ),
+    Check(
+        "turned by EXIF",
+        _turned,
+        ("attrs",),
+        "the picture was turned as its EXIF says",
+        "boxes and landmarks must be of the upright picture; if they are of the stored one, remove its EXIF orientation",
         severe=False,
     ),
     Check(

@@ -15,11 +15,14 @@ from torch import Tensor
 from gaze.datasets.crops import PADDINGS, crop_box
 from gaze.datasets.image import ImageError, decode_image, resize
 from gaze.errors import UserError
+from gaze.recordings.margins import LARGEST, outer, stored_side
 from gaze.recordings.sample import Picture, ScreenSample
 from gaze.recordings.schema import STREAMS
 
 IMAGES = ("crops", "path", "frame")
+BLOCK = 8  # px of a JPEG: multiples are decoded at a half, a quarter and an eighth without a rest
 EXIF_ORIENTATION = 0x0112
+EXIF = "turned_by_exif"  # attribute of frames, degrees counter-clockwise
 TURNS = {1: 0, 3: 180, 6: 270, 8: 90}  # EXIF orientation -> degrees counter-clockwise that make the picture upright
 
 
@@ -29,8 +32,10 @@ class Pictures:
 
     Args:
         images: crops of face and eyes, the path of what there is, or the whole frame in the table.
-        face_size: px, square.
+        face_size: px, square; what a crop shows of its box. The crop is larger by its margin.
         eye_size: px, square.
+        margin: how far crops reach beyond their boxes on each side, as a fraction of the box, so that training can
+            move, scale and roll the box within the crop. A fifth holds what the usual settings do.
         quality: of JPEG.
         padding: of crops beyond the frame: replicate or black.
     """
@@ -38,6 +43,7 @@ class Pictures:
     images: str = "crops"
     face_size: int = 448
     eye_size: int = 128
+    margin: float = 0.2
     quality: int = 95
     padding: str = "replicate"
 
@@ -47,14 +53,22 @@ class Pictures:
                 raise UserError(f"{name} is {getattr(self, name)!r}; expected {', '.join(allowed)}")
         if min(self.face_size, self.eye_size) < 8 or not 1 <= self.quality <= 100:
             raise UserError(f"sizes must be 8 px or more and quality 1 to 100; found {asdict(self)}")
+        if not 0 <= self.margin <= LARGEST:
+            raise UserError(
+                f"margin is {self.margin}; expected a fraction of a box from 0 to {LARGEST:g}, 0.2 is usual"
+            )
+
+    def of(self, finished: bool) -> Pictures:
+        """How they are kept of a reader that gives finished crops, or frames: only what is cut here has a margin."""
+        return self if self.images == "crops" and not finished else replace(self, margin=0.0)
 
     def facts(self) -> Mapping[str, Any]:
         """What the table is to say of its pictures."""
         return asdict(self)
 
     def size(self, stream: str) -> int:
-        """Of the crops of a stream, px."""
-        return self.face_size if stream == "face" else self.eye_size
+        """Of the crops of a stream, px, margin and all."""
+        return stored_side(self.face_size if stream == "face" else self.eye_size, self.margin, BLOCK)
 
 
 class Frame:
@@ -115,7 +129,8 @@ def upright(sample: ScreenSample, frame: Frame) -> ScreenSample:
         if turned and said == size[::-1]:
             why = f"it is rotated by EXIF: {why} once it is upright"
         raise ImageError(name_of(sample.picture), why)
-    return replace(sample, frame_size=size, frame_rotation=turned or sample.frame_rotation)
+    attrs = {**sample.attrs, EXIF: str(turned)} if turned else sample.attrs
+    return replace(sample, frame_size=size, frame_rotation=turned or sample.frame_rotation, attrs=attrs)
 
 
 def with_pictures(sample: ScreenSample, frame: Frame, how: Pictures) -> ScreenSample:
@@ -168,6 +183,9 @@ def _crop(sample: ScreenSample, stream: str, frame: Frame, how: Pictures) -> byt
     there, box = getattr(sample, stream), getattr(sample, f"{stream}_box")
     size = how.size(stream)
     if there is not None:
+        if how.margin:
+            why = "is a finished crop, which has no margin, among crops that get one; set pictures.margin=0"
+            raise ImageError(stream, why)
         data = read_bytes(there)
         crop = decode_image(name_of(there), data)
         height, width = crop.shape[-2:]
@@ -178,4 +196,4 @@ def _crop(sample: ScreenSample, stream: str, frame: Frame, how: Pictures) -> byt
     image = frame.image() if box is not None else None
     if image is None:
         return None
-    return encode(crop_box(image, box, (size, size), how.padding), how.quality)
+    return encode(crop_box(image, outer(box, how.margin), (size, size), how.padding), how.quality)

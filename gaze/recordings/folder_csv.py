@@ -81,8 +81,12 @@ class FolderCsv:
         ):
             if value not in allowed:
                 raise UserError(f"recording.{name} is {value!r}; expected one of {', '.join(allowed)}")
+        for name, size in (("screen_cm", screen_cm), ("screen_px", screen_px)):
+            if size is not None and (len(size) != 2 or not min(size) > 0):
+                raise UserError(f"recording.{name} is {list(size)}; expected a width and a height above 0")
         self.root, self.file, self.layout, self.dataset = str(root), file, layout, dataset
         self.boxes, self.left_eye_half = boxes_from, left_eye_half
+        self.finished_crops = layout != "frame"
         known = load_devices(devices)
         fixed = {
             "device": device and find_device(device, known).name,

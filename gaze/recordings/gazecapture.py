@@ -51,6 +51,7 @@ class GazeCapture:
 
     dataset = "gazecapture"
     boxes = "apple"
+    finished_crops = False
 
     def __init__(
         self,
@@ -139,6 +140,8 @@ class GazeCapture:
             return "orientation is not 1 to 4"
         if sample.gaze_cam_cm is None:
             return "label is not finite"
+        if sample.screen_pt is not None and min(sample.screen_pt) <= 0:
+            return "the screen of screen.json has no area"
         if sample.dot_time_s is None or sample.dot_time_s < self.min_dot_time_s:
             return f"dot shown for less than {self.min_dot_time_s:g} s"
         if not wrong_cm <= self.max_label_error_cm:  # NaN too

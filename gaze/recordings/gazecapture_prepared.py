@@ -37,6 +37,7 @@ class GazeCapturePrepared:
 
     dataset = "gazecapture_prepared"
     boxes = "apple"
+    finished_crops = True
 
     def __init__(self, root: str | Path, subjects: str | Path | None = None) -> None:
         self.root = existing_folder(Path(root), "metadata.mat and a folder of crops per recording", SOURCE)

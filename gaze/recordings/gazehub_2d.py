@@ -53,6 +53,7 @@ class GazeHub2D:
 
     dataset = "gazehub_2d"
     boxes = "gazehub"
+    finished_crops = True
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from gaze.recordings.json_stream import JsonStream
 from gaze.recordings.landmark_json import LandmarkStore, import_landmarks
 from gaze.recordings.landmarking import Landmarker
 from gaze.recordings.manifest import Manifest, read_manifest
-from gaze.recordings.preparation import Preparation, prepare, summary
+from gaze.recordings.preparation import Preparation, prepare, summary, writing
 from gaze.recordings.report import write_report
 from gaze.recordings.sample import Reader
 from gaze.recordings.validation import validate
@@ -75,7 +75,9 @@ def make_table(
     )
     also = {"devices_sha256": table_hash(table), "manifest_sha256": _digest(manifest)}
     parts = prepare(preparation, out, {**plan, **also}, workers, overwrite, progress)
-    return write_report(out, validate(out, table, lag_reach), summary(parts))
+    findings = validate(out, table, lag_reach)
+    with writing(Path(out)):
+        return write_report(out, findings, summary(parts))
 
 
 def load_split(path: Path | str, dataset: str) -> Manifest:

@@ -45,6 +45,7 @@ class MobilePoG:
 
     dataset = "mobilepog"
     boxes = "mobilepog"
+    finished_crops = False
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class MPIIFaceGaze:
 
     dataset = "mpiifacegaze"
     boxes = "landmarks"
+    finished_crops = False
 
     def __init__(
         self,

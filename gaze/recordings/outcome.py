@@ -17,7 +17,10 @@ def sentences(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{'ERROR' if finding['severe'] else 'note'}: {finding['message']}"
     for title, key in (("refused", "rejected"), ("left out", "dropped")):
         reasons = list(report[key].items())
-        yield from (f"{title}: {count:,} rows: {advised(reason)}" for reason, count in reasons[:SHOWN])
+        for reason, count in reasons[:SHOWN]:
+            examples = report["rejected_examples"].get(reason, ())
+            rows = f"{count:,} rows (as {', '.join(examples)})" if examples else f"{count:,} rows"
+            yield f"{title}: {rows}: {advised(reason)}"
         yield from _more(title, len(reasons))
     failed = list(report["failed"].items())
     yield from (f"unreadable: recording {name}: {why}" for name, why in failed[:SHOWN])

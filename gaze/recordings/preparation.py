@@ -73,6 +73,11 @@ class Preparation:
             raise UserError(f"per_part is {self.per_part}; expected how many recordings are in one file, from 1")
 
     @property
+    def kept(self) -> Pictures:
+        """How the pictures of this reader are kept."""
+        return self.pictures.of(self.reader.finished_crops)
+
+    @property
     def boxes(self) -> str:
         """Where boxes come from, as the table says it."""
         return "landmarks" if self.own_boxes else self.reader.boxes
@@ -110,8 +115,7 @@ def prepare(
         UserError: the folder holds something else, or rows are invalid and that is to be an error.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
+    with writing(out), _locked(out):
         _agree(out, plan, overwrite)
         key = hashlib.sha256(json.dumps(plan, sort_keys=True, default=str).encode()).hexdigest()
         wanted = list(_parts(out, preparation.reader.recordings(), preparation.per_part))
@@ -141,7 +145,7 @@ class _Work:
         failed: dict[str, str] = {}
         source = hashlib.sha256()
         p = self.preparation
-        with ScreenWriter(part.path, dataset=p.reader.dataset, boxes=p.boxes, crop=p.pictures.facts()) as table:
+        with ScreenWriter(part.path, dataset=p.reader.dataset, boxes=p.boxes, crop=p.kept.facts()) as table:
             for recording in part.recordings:
                 try:
                     for chunk in _chunks(p.reader.read(recording)):
@@ -170,7 +174,7 @@ def _ready(sample: ScreenSample, p: Preparation) -> ScreenSample:
         if p.store or p.landmarker:
             sample = landmarked(sample, frame.image, p.store, p.landmarker, p.own_boxes)
         # A row that the reader refused needs no picture, and often has none that can be used
-        return with_pictures(sample, frame, p.pictures) if sample.valid else _bare(sample)
+        return with_pictures(sample, frame, p.kept) if sample.valid else _bare(sample)
     except (ImageError, ValueError) as error:
         reason = error.reason if isinstance(error, ImageError) else str(error)
         return _bare(replace(sample, valid=False, reject_reason=sample.reject_reason or f"picture: {reason}"))
@@ -250,7 +254,7 @@ def _agree(out: Path, plan: Mapping[str, Any], overwrite: bool) -> None:
             raise UserError(
                 f"{out} was prepared with other settings: {told}; give the old ones to go on, another out=, or overwrite=true"
             )
-    elif any(out.glob("*.parquet")) and not overwrite:
+    elif any(out.glob("*.parquet")):  # overwrite= is about tables of this tool
         raise UserError(f"{out} holds Parquet files, but no {PLAN}: another tool wrote them; choose another out=")
     write_text(file, json.dumps(plain, indent=2) + "\n")
 
@@ -260,8 +264,30 @@ def _clear(out: Path, wanted: set[Path]) -> None:
     for path in out.glob(".*.part"):
         path.unlink(missing_ok=True)
     for path in sorted(set(out.glob("*.parquet")) - wanted):
+        if not _ours(path):
+            raise UserError(f"{path} is no part of this table, or damaged; move it elsewhere, or remove it")
         log.warning("%s belongs to no recording of the reader any more; it is removed", path)
         path.unlink()
+
+
+def _ours(path: Path) -> bool:
+    try:
+        return "plan" in header(path).notes
+    except UserError:
+        return False
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Make the folder, and say in one sentence why it, or what goes into it, can't be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{out} can't be written: {error}; free space, or choose another folder with out=; what is finished is kept, "
+            "and the same command goes on"
+        ) from error
 
 
 @contextmanager

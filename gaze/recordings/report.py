@@ -15,12 +15,23 @@ from gaze.recordings.columns import flags, numbers, words
 from gaze.recordings.reading import read_columns, table_files
 from gaze.recordings.schema import header
 from gaze.recordings.units import label_range
-from gaze.recordings.validation import Finding
+from gaze.recordings.validation import EXAMPLES, Finding
 
 GROUPS = ("split", "device", "orientation", "device_kind", "subject")
-COLUMNS = ("split", "subject", "recording", "device", "device_kind", "orientation", "valid", "reject_reason")
+COLUMNS = (
+    "sample_id",
+    "split",
+    "subject",
+    "recording",
+    "device",
+    "device_kind",
+    "orientation",
+    "valid",
+    "reject_reason",
+)
 LABELS = ("gaze_cam_cm", "screen_w_cm", "screen_h_cm", "cam_to_screen_cm")
 LISTED = 30  # rows of a table in the Markdown; the JSON has all
+UNSAID = "not said"
 PANELS = 12  # devices and orientations in the picture
 POINTS = 4000  # in each panel
 
@@ -47,6 +58,7 @@ def write_report(out: Path | str, findings: Sequence[Finding], also: Mapping[str
         "recordings": len(set(words(table, "recording").tolist())),
         "counts": {name: counts(table, name) for name in GROUPS},
         "rejected": _tally(words(table, "reject_reason")[~flags(table, "valid")]),
+        "rejected_examples": _examples(table.filter(pa.array(~flags(table, "valid")))),
         "labels_cm": _ranges(table),
         "findings": [asdict(finding) | {"message": str(finding)} for finding in findings],
         **(also or {}),
@@ -131,7 +143,16 @@ def _ranges(table: pa.Table) -> list[dict[str, Any]]:
 def _tally(values: np.ndarray) -> dict[str, int]:
     names, count = np.unique(values.astype(str), return_counts=True)
     order = np.argsort(-count, kind="stable")
-    return {str(names[i]) or "not said": int(count[i]) for i in order}
+    return {str(names[i]) or UNSAID: int(count[i]) for i in order}
+
+
+def _examples(refused: pa.Table) -> dict[str, list[str]]:
+    """The first rows that each reason was given for."""
+    found: dict[str, list[str]] = {}
+    for reason, name in zip(words(refused, "reject_reason"), words(refused, "sample_id"), strict=True):
+        if len(found.setdefault(reason or UNSAID, [])) < EXAMPLES:
+            found[reason or UNSAID].append(name)
+    return found
 
 
 def _markdown(report: Mapping[str, Any]) -> str:

@@ -91,6 +91,7 @@ class Reader(Protocol):
 
     dataset: str  # name that rows have
     boxes: str  # where boxes come from: apple, facemesh, landmarks, ...
+    finished_crops: bool  # whether it gives crops that somebody has cut, rather than frames to cut them from
 
     def recordings(self) -> Sequence[str]:
         """Names of all recordings, in a fixed order, without reading them."""

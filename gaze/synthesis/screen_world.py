@@ -11,10 +11,11 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from gaze.recordings.margins import LARGEST, stored_side
 from gaze.recordings.sample import ScreenSample
 from gaze.synthesis.draws import Draws
 from gaze.synthesis.face_boxes import boxes_of, jittered
-from gaze.synthesis.face_exposure import expose
+from gaze.synthesis.face_exposure import GRAIN, expose
 from gaze.synthesis.face_renderer import render_faces
 from gaze.synthesis.screen_devices import choose_devices
 from gaze.synthesis.screen_labels import screen_samples
@@ -39,7 +40,7 @@ class ScreenWorld:
     """Synthetic screen recordings; each sample is a function of (seed, split, index) and of nothing else.
 
     Args:
-        face_size, eye_size: of the square crops, px; at least 16.
+        face_size, eye_size: of the square boxes of crops, px; at least 16.
         frames: samples of each person, for each split.
         session: samples between two changes of device, place and light; a grid of dots sets its own number.
         devices: names of those in use, virtual ones (`gaze/synthesis/screen_devices.py`) or of the device table; null:
@@ -55,6 +56,7 @@ class ScreenWorld:
         blur: most blur, px of the crop.
         gamma: most that a camera's gamma differs from 1.
         format: of the crops, png or jpeg (quality 92, colours at full resolution).
+        margin: how far crops reach beyond their boxes on each side, as a fraction of the box; crops are larger by it.
 
     Raises:
         ValueError: an argument is out of range.
@@ -81,9 +83,17 @@ class ScreenWorld:
         blur: float = 0.0,
         gamma: float = 0.0,
         format: str = "png",
+        margin: float = 0.2,
     ) -> None:
         self.frames = dict(frames or {"train": 130, "val": 100, "test": 100})
         _check_sizes({"face_size": face_size, "eye_size": eye_size}, 16, 512)
+        _check_shares({"margin": margin}, LARGEST)
+        self.sides = stored_side(face_size, margin), stored_side(eye_size, margin)
+        if max(self.sides) > GRAIN:
+            raise ValueError(
+                f"face_size and eye_size are {face_size} and {eye_size}, which a margin of {margin:g} makes {max(self.sides)} "
+                f"px; expected at most {GRAIN} px with the margin"
+            )
         _check_sizes({"session": session, "frames_per_dot": frames_per_dot}, 1, 10_000)
         _check_sizes({f"frames.{split}": n for split, n in self.frames.items()}, 1, 1_000_000)
         if set(self.frames) != set(SPLITS):
@@ -95,7 +105,8 @@ class ScreenWorld:
             raise ValueError(f"targets is {targets!r}; expected one of {', '.join(LAYOUTS)}")
         if format not in FORMATS:
             raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}")
-        self.face_size, self.eye_size, self.format, self.refraction = face_size, eye_size, format, refraction
+        self.face_size, self.eye_size, self.margin = face_size, eye_size, margin
+        self.format, self.refraction = format, refraction
         self.devices = choose_devices(devices)
         self.habits = Habits(
             devices=self.devices,
@@ -113,22 +124,23 @@ class ScreenWorld:
 
     def parameters(self) -> dict[str, object]:
         """Everything that decides the samples, with defaults filled in; for the record."""
-        own = ("face_size", "eye_size", "frames", "format", "refraction")
+        own = ("face_size", "eye_size", "margin", "frames", "format", "refraction")
         habits = {name: value for name, value in vars(self.habits).items() if name != "devices"}
         return {**{name: getattr(self, name) for name in own}, **habits, "devices": [d.name for d in self.devices]}
 
     def shots(self, seed: int, split: str, indices: Sequence[int]) -> Shots:
         """The truth of some samples: person index // frames[split], in the order in which they were recorded."""
-        most = max(self.face_size, self.eye_size)
-        return draw_shots(self.habits, seed, split, self.frames[split], most, indices)
+        return draw_shots(self.habits, seed, split, self.frames[split], max(self.sides), indices)
 
     def boxes(self, shots: Shots, seed: int, split: str, indices: Sequence[int]) -> Tensor:
         """(x, y, w, h) px of face, left eye and right eye, [b 3 4], as a detector finds them."""
         return jittered(boxes_of(shots.faces), Draws(seed, f"{self.name}/{split}/boxes", indices))
 
     def crops(self, shots: Shots, boxes: Tensor) -> Crops:
-        """The pictures of samples in boxes [b 3 4]."""
-        sizes = (self.face_size, self.eye_size, self.eye_size)
+        """The pictures of samples in boxes [b 3 4], and of the margin around."""
+        face, eye = self.sides
+        sizes = (face, eye, eye)
+        boxes = torch.cat([boxes[..., :2] - self.margin * boxes[..., 2:], boxes[..., 2:] * (1 + 2 * self.margin)], -1)
         pictures = []
         for crop, size in enumerate(sizes):
             step = max(1, CHUNK_PIXELS // (size * size))

@@ -117,6 +117,7 @@ def _write_table(
     crop = {
         "face_size": world.face_size,
         "eye_size": world.eye_size,
+        "margin": world.margin,
         "face_side_cm": FACE_SIDE,
         "eye_margin": EYE_MARGIN,
         "jitter": JITTER,

@@ -81,15 +81,15 @@ def test_malformed_rows(tmp_path):
 
 def test_unreadable_pictures(tmp_path):
     folder = strip(tmp_path)
-    (folder / "images/0000.png").write_bytes(b"\x89PNG nothing")
-    frames = data(folder, hold_out="p03", on_corrupt="skip")
-    place = frames.labels.sample_id.index("folder/p01/00000") if "p01" in frames.labels.subjects else None
-    if place is not None:
-        assert frames.sample(place, generator()).index == place + 1
-        assert len(frames.faults) == 1
-    plain = data(folder, "test", hold_out="p01")
+    frames, plain = data(folder, "test", hold_out="p01", on_corrupt="skip"), data(folder, "test", hold_out="p01")
+    (folder / "images/0000.png").write_bytes(b"\x89PNG nothing")  # after they were opened
+    assert frames.sample(0, generator()).index == 1
+    assert len(frames.faults) == 1
     with pytest.raises(ImageError, match="0000.png"):
         plain[0]
+    with pytest.raises(DatasetError, match=r"1 fault:\n  folder/p01/00000: .*0000.png: .*or remove the row"):
+        data(folder, "test", hold_out="p01")
+    assert len(data(folder, "test", hold_out="p01", on_corrupt="skip", skip_limit=0.2)) == 5
 
 
 def test_whole_frames_with_boxes_and_crops_in_files(tmp_path):

@@ -18,9 +18,12 @@ from gaze.datasets.screen_mixing import CutMix
 from gaze.errors import UserError
 from gaze.landmarks.points import DEFAULT
 from gaze.loading import BatchPlan
+from gaze.recordings.crops import Frame, Pictures, with_pictures
+from gaze.recordings.writer import ScreenWriter
 from gaze.types import collate
 from tests.datasets.screen_views import generator, png, table
-from tests.recordings.miniature import jpeg
+from tests.groups import build, node
+from tests.recordings.miniature import jpeg, sample
 
 SMALL = {"face_size": 24, "eye_size": 16}
 
@@ -234,7 +237,8 @@ def test_labels_in_another_unit_are_refused_with_its_name(tmp_path, unit, per_cm
     draws = np.random.default_rng(0).uniform((-1.8, -11.1), (3.9, -0.9), (24, 2)) * per_cm
     points = {"gaze_cam_cm": lambda _, frame: tuple(draws[frame].tolist()), "gaze_screen_cm": None}
     file = str(table(tmp_path, {"anna": 24}, **points))
-    with pytest.raises(DatasetError, match=f"of its recording seem to be {unit}, not cm; (divide|multiply) by"):
+    seem = f"the labels of the recording seem to be {unit}, not cm; (divide|multiply) by"
+    with pytest.raises(DatasetError, match=rf"24 faults(.|\n)*mini/anna-1/00000, .* and 21 more: {seem}"):
         ScreenDataset(file, "train", **SMALL)
 
 
@@ -352,3 +356,39 @@ def test_the_permutation_of_a_view_travels_to_workers(tmp_path):
     )
     assert [len(batch.index) for batch in loader] == [4, 4]
     assert replace(next(iter(loader)).inputs).face.shape == (4, 3, 24, 24)
+
+
+def square(pictures: Pictures):
+    """A smooth whole frame with boxes that are no squares, as preparation stores it."""
+    coarse = torch.rand(1, 3, 20, 15, generator=generator(1))
+    frame = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic")[0].clamp(0, 1)
+    eyes = {"left_eye_box": (66.0, 60.0, 24.0, 20.0), "right_eye_box": (34.0, 62.0, 24.0, 20.0)}
+    bare = {"face": None, "left_eye": None, "right_eye": None}
+    whole = png((255 * frame).to(torch.uint8))
+    found = sample(picture=whole, frame_size=(120, 160), face_box=(30.0, 40.0, 60.0, 78.0), **eyes, **bare)
+    return with_pictures(found, Frame(found.picture), pictures)
+
+
+def test_the_usual_jitter_of_stored_crops_shows_what_the_frame_shows(tmp_path):
+    """Crops that preparation cuts have room for what conf/dataset/pog_parquet.yaml does to boxes by default."""
+    usual = [build(change) for change in node("dataset", "pog_parquet").augmentations[:3]]
+    assert [type(change).__name__ for change in usual] == ["BoxJitter", "ScaleJitter", "Roll"]
+    usual[2].probability = 1.0
+
+    def shown(images, margin, cut):
+        pictures = Pictures(images=images, face_size=96, eye_size=48, margin=margin).of(finished=False)
+        file = tmp_path / f"{images}{margin}.parquet"
+        with ScreenWriter(file, dataset="mini", boxes="made up", crop=pictures.facts()) as writer:
+            writer.write([square(pictures)])
+        data = ScreenDataset(str(file), "train", face_size=48, eye_size=24, cut=cut, augmentations=usual)
+        return [data.sample(0, generator(seed)).inputs for seed in range(8)]
+
+    how = (("frame", 0.2, "frame"), ("crops", 0.2, "stored"), ("crops", 0.0, "stored"))
+    whole, stored, bare = (shown(*one) for one in how)
+    for stream in ("face", "left_eye", "right_eye"):
+        expected, found, smeared = (
+            torch.stack([getattr(inputs, stream).float() for inputs in some]) for some in (whole, stored, bare)
+        )
+        assert (found - expected).abs().max() < 14  # interpolated once more, and JPEG
+        assert (smeared - expected).abs().max() > 40
+    assert all(torch.equal(a.geometry, b.geometry) for a, b in zip(whole, stored, strict=True))

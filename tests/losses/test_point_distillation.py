@@ -7,9 +7,10 @@ from torch import nn
 from gaze.heads.point import PointHead
 from gaze.heads.projected import Projected
 from gaze.landmarks.points import DEFAULT
+from gaze.losses.distill import HeatmapDistillation
 from gaze.losses.point_distill import PointDistillation
 from gaze.screens.mirror import mirrored_inputs
-from gaze.types import Batch, Progress, ScreenInputs, ScreenPrediction, ScreenTargets
+from gaze.types import Batch, Progress, SceneInputs, ScenePrediction, ScreenInputs, ScreenPrediction, ScreenTargets
 
 NOW = Progress(0, 1, 1)
 TRUTH = torch.tensor([[0.0, 0.0], [1.0, -3.0]])
@@ -88,11 +89,39 @@ def test_the_teacher_sees_its_own_size_and_never_learns():
     assert teacher.bias.grad is None
 
 
+def test_a_teacher_sees_the_size_that_its_run_was_trained_on():
+    teacher = Mean()
+    teacher.face_size, teacher.eye_size = (12, 12), None  # as gaze.runs.load_model tells
+    PointDistillation(teacher)(student(TRUTH), batch(), NOW)
+    assert set(teacher.sizes) == {(12, 12)}
+
+
+class Scenes(nn.Module):
+    """A model of another task, by its annotation."""
+
+    def forward(self, inputs: SceneInputs) -> ScenePrediction:
+        raise NotImplementedError
+
+
+class Points(nn.Module):
+    def forward(self, inputs: ScreenInputs) -> ScreenPrediction:
+        raise NotImplementedError
+
+
+def test_a_teacher_of_another_task_is_refused_before_training():
+    with pytest.raises(ValueError, match=r"teacher is a Scenes, which reads SceneInputs; expected .* ScreenInputs"):
+        PointDistillation(Scenes())
+    with pytest.raises(ValueError, match=r"heatmap_distillation\.teacher is a Points, .* loss\.heatmap_distillation"):
+        HeatmapDistillation(Points())
+    assert not PointDistillation(Points()).teacher.training
+
+
 def test_the_projection_is_there_in_training_only():
-    head = Projected(6, lambda channels: PointHead(channels, hidden=[4]), features=4, width=3)
+    head = Projected(6, PointHead, width=3, hidden=[4], activation=nn.Hardswish)
     features = torch.rand(2, 6)
     assert head.train()(features, ScreenInputs()).projection.shape == (2, 3)
     assert head.eval()(features, ScreenInputs()).projection is None
+    assert isinstance(head.output.hidden[1], nn.Hardswish)  # what a model says of its head holds below
 
 
 def test_a_mirror_exchanges_the_eyes_and_is_its_own_inverse():

@@ -206,6 +206,7 @@ def test_strips_that_cannot_be_halved_are_not_valid(tmp_path):
         ({"layout": "frame", "landmarks": {500: ["a", "b"]}}, "an index beyond 477"),
         ({"file": "labels.csv"}, "labels.csv does not exist; expected a CSV file with the columns"),
         ({"device": "Nokia 3310"}, "'Nokia 3310' is not known"),
+        ({"screen_cm": [0, 10]}, r"screen_cm is \[0, 10\]; expected a width and a height above 0"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, changes, message):

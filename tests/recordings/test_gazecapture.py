@@ -119,6 +119,7 @@ def test_a_grid_that_counts_from_zero_is_told_from_one_that_counts_from_one(tmp_
         ("dotInfo", "Time", 0.4, "dot shown for less than 0.5 s"),
         ("dotInfo", "XCam", 1.0, "labels in points and in cm differ by more than 0.1 cm"),
         ("dotInfo", "YPts", None, "labels in points and in cm differ by more than 0.1 cm"),
+        ("screen", "W", 0, "the screen of screen.json has no area"),
         ("screen", "Orientation", 5, "orientation is not 1 to 4"),
         ("screen", "Orientation", None, "orientation is not 1 to 4"),
         ("faceGrid", "X", 9, "face grid and face box disagree"),

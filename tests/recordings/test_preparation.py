@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +21,7 @@ from gaze.recordings.files import RecordingError
 from gaze.recordings.landmarking import FoundFace
 from gaze.recordings.making import make_table
 from gaze.recordings.manifest import Manifest, write_manifest
+from gaze.recordings.outcome import mistake, sentences
 from gaze.recordings.reading import RowReader, read_columns
 from gaze.recordings.schema import SCHEMA, header
 from tests.recordings.miniature import MiniatureReader, jpeg, sample
@@ -96,7 +99,7 @@ def test_what_is_finished_is_not_made_again_and_what_is_damaged_is(tmp_path):
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.parquet")}
     damaged = tmp_path / "ben-1.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-100])
-    (tmp_path / "zoe-1.parquet").write_bytes(b"of a recording that is gone")
+    (tmp_path / "zoe-1.parquet").write_bytes((tmp_path / "dan-1.parquet").read_bytes())  # of a recording that is gone
     make(tmp_path)
     after = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.parquet")}
     assert [name for name in before if after[name] != before[name]] == ["ben-1.parquet"]
@@ -114,9 +117,26 @@ def test_other_settings_are_refused_with_the_differences(tmp_path):
 
 def test_a_folder_of_another_tool_is_left_alone(tmp_path):
     (tmp_path / "mine.parquet").write_bytes(b"precious")
-    with pytest.raises(UserError, match="another tool wrote them"):
-        make(tmp_path)
-    assert (tmp_path / "mine.parquet").exists()
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="another tool wrote them"):
+            make(tmp_path, overwrite=overwrite)
+    (tmp_path / "mine.parquet").rename(tmp_path / "away")
+    make(tmp_path)
+    (tmp_path / "away").rename(tmp_path / "mine.parquet")
+    with pytest.raises(UserError, match="mine.parquet is no part of this table, or damaged; move it elsewhere"):
+        make(tmp_path, overwrite=True)
+    assert (tmp_path / "mine.parquet").read_bytes() == b"precious"
+
+
+def test_a_full_disk_is_one_sentence_and_what_is_finished_stays(tmp_path):
+    with pytest.raises(UserError, match=r"out can't be written: .*No space left on device; free space, or choose"):
+        make(tmp_path / "out", Interrupting("cleo-1", lambda _: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    left = sorted(p.name for p in (tmp_path / "out").glob("*.parquet"))
+    assert left == ["anna-1.parquet", "ben-1.parquet"]
+    assert make(tmp_path / "out")["rows"] == 32
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/out can't be written: .*Not a directory"):
+        make(tmp_path / "file/out")
 
 
 class Faulty(MiniatureReader):
@@ -144,12 +164,19 @@ def test_invalid_rows_are_kept_marked_or_dropped_or_an_error(tmp_path):
     assert report["failed"] == {"dan-1": "dan-1/screen.json is missing; restore the file"}
     assert report["findings"] == []
     assert rows(tmp_path / "keep")[10]["reject_reason"] == "eyes swapped"
+    told = list(sentences(report))
+    assert "refused: 1 rows (as mini/ben-1/00003): blink" in told
+    assert any(
+        "00002): eyes swapped: the left eye's box is at" in line and "exchange the eyes" in line for line in told
+    )
+    assert "unreadable: recording dan-1: dan-1/screen.json is missing; restore the file" in told
+    assert "1 recordings can't be read, and the same command tries them again" in mistake(report, "out")
     report = make(tmp_path / "drop", Faulty(), invalid="drop")
     assert (report["rows"], report["valid"]) == (22, 22)
     assert report["dropped"] == {"blink": 1, "eyes swapped": 1}
     assert "| eyes swapped | 1 |" in (tmp_path / "drop/report.md").read_text()
     assert make(tmp_path / "drop", Faulty(), invalid="drop")["dropped"] == report["dropped"]
-    with pytest.raises(UserError, match="mini/ben-1/00002: eyes swapped"):
+    with pytest.raises(UserError, match="mini/ben-1/00002: eyes swapped: .*exchange the eyes.*; or set invalid=keep"):
         make(tmp_path / "raise", Faulty(False), invalid="raise")
     only = Faulty()
     only.recordings = lambda: ["dan-1"]
@@ -162,6 +189,12 @@ def test_a_recording_that_failed_is_tried_again(tmp_path):
     report = make(tmp_path, Faulty(False))
     assert report["rows"] == 32
     assert report["failed"] == {}
+
+
+def test_a_table_without_a_valid_row_is_a_mistake(tmp_path):
+    report = make(tmp_path, Framed(tmp_path / "nowhere.jpg"))
+    assert "none of its 1 rows is valid; mend what stands above" in mistake(report, tmp_path)
+    assert mistake(make(tmp_path / "good"), tmp_path) is None
 
 
 def test_a_manifest_replaces_the_split(tmp_path):
@@ -200,6 +233,8 @@ def framed(picture, **changes):
 class Framed(MiniatureReader):
     """Gives whole frames."""
 
+    finished_crops = False
+
     def __init__(self, picture, **changes) -> None:
         super().__init__()
         self.picture, self.changes = picture, changes
@@ -213,7 +248,7 @@ class Framed(MiniatureReader):
 
 @pytest.mark.parametrize("padding", ["replicate", "black"])
 def test_crops_are_cut_from_frames(tmp_path, picture, padding):
-    make(tmp_path / "a", Framed(picture), replace(SMALL, padding=padding, quality=100))
+    make(tmp_path / "a", Framed(picture), replace(SMALL, padding=padding, quality=100, margin=0.0))
     (row,) = rows(tmp_path / "a")
     assert (row["frame_w"], row["frame_h"], row["frame_rotation"], row["valid"]) == (48, 64, 0, True)
     assert row["frame_bytes"] is row["frame_path"] is row["face_path"] is None
@@ -223,6 +258,30 @@ def test_crops_are_cut_from_frames(tmp_path, picture, padding):
         found = decode_image(stream, row[f"{stream}_bytes"])
         assert (found.float() - expected.float()).abs().mean() < 12  # JPEG
     assert len(list((tmp_path / "a").glob("anna_1-*.parquet"))) == 1
+
+
+def test_crops_reach_beyond_their_boxes_by_the_margin_that_the_table_says(tmp_path, picture):
+    make(tmp_path / "a", Framed(picture), replace(SMALL, quality=100, margin=0.25))
+    (row,) = rows(tmp_path / "a")
+    assert row["face_box"].tolist() == [8.0, 10.0, 30.5, 30.0]
+    frame, part = decode_image("frame", picture.read_bytes()), next((tmp_path / "a").glob("*.parquet"))
+    assert header(part).crop == {**header(part).crop, "margin": 0.25, "face_size": 16, "eye_size": 8}
+    for stream, size in (("face", 24), ("left_eye", 16), ("right_eye", 16)):  # multiples of 8 px
+        x, y, w, h = row[f"{stream}_box"].tolist()
+        expected = crop_box(frame, (x - w / 4, y - h / 4, 1.5 * w, 1.5 * h), (size, size))
+        found = decode_image(stream, row[f"{stream}_bytes"])
+        assert (found.float() - expected.float()).abs().mean() < 12  # JPEG
+
+
+def test_crops_that_were_finished_before_have_no_margin(tmp_path, picture):
+    make(tmp_path / "finished", pictures=replace(SMALL, margin=0.25))
+    make(tmp_path / "whole", Framed(picture), replace(SMALL, margin=0.25, images="frame"))
+    for folder in ("finished", "whole"):
+        assert header(next((tmp_path / folder).glob("*.parquet"))).crop["margin"] == 0
+    assert rows(tmp_path / "finished")[0]["valid"]
+    assert Image.open(io.BytesIO(rows(tmp_path / "finished")[0]["face_bytes"])).size == (16, 12)
+    made = make(tmp_path / "both", Framed(picture, face=jpeg(1)), replace(SMALL, margin=0.25))
+    assert next(iter(made["rejected"])).startswith("picture: is a finished crop, which has no margin")
 
 
 def test_paths_or_whole_frames_can_be_kept_instead(tmp_path, picture):
@@ -251,6 +310,8 @@ def test_a_picture_that_exif_turns_is_upright_in_the_table(tmp_path, exif, rotat
     kept = with_pictures(found, Frame(path), replace(SMALL, images="frame"))
     assert Image.open(io.BytesIO(kept.picture)).size == size
     assert Image.open(io.BytesIO(kept.picture)).getexif().get(0x0112) is None
+    noted = make(tmp_path / "noted", Framed(path, frame_size=None))["findings"]
+    assert [(f["name"], f["severe"], f["rows"]) for f in noted] == [("turned by EXIF", False, 1)]
     if rotation != 180:
         report = make(tmp_path / "a", Framed(path, frame_size=(48, 64)))
         assert "rotated by EXIF: its boxes are of a frame of 48 x 64 px" in next(iter(report["rejected"]))
@@ -324,7 +385,9 @@ def test_wrong_settings_are_refused(tmp_path, options, expected):
         make(tmp_path, **options)
 
 
-@pytest.mark.parametrize("wrong", [{"images": "all"}, {"padding": "grey"}, {"face_size": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"images": "all"}, {"padding": "grey"}, {"face_size": 2}, {"margin": -0.1}, {"margin": 2.0}]
+)
 def test_wrong_pictures_are_refused(wrong):
     with pytest.raises(UserError):
         Pictures(**wrong)

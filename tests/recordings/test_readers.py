@@ -1,12 +1,17 @@
 """What all readers have in common: their frames fit the table."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gaze.devices import load_devices
+from gaze.recordings.checks import CHECKS
 from gaze.recordings.completion import complete
 from gaze.recordings.gazecapture import GazeCapture
 from gaze.recordings.mpiifacegaze import MPIIFaceGaze
 from gaze.recordings.rows import sample_of, table_of
+from gaze.recordings.schema import SCHEMA
 from gaze.recordings.validation import refusals
 from tests.recordings.gazecapture_folders import write_recording
 from tests.recordings.mpiifacegaze_folders import line, write_person
@@ -17,6 +22,8 @@ from tests.recordings.test_gazehub_2d import LAPTOPS, PHONES, GazeHub2D, laptop,
 from tests.recordings.test_gazehub_2d import write as write_labels
 from tests.recordings.test_mobilepog import MobilePoG
 from tests.recordings.test_mobilepog import write as write_poses
+
+RECORDINGS = Path(__file__).parents[2] / "conf" / "recording"
 
 
 def gazecapture(root):
@@ -85,3 +92,12 @@ def test_what_a_reader_calls_valid_passes_the_checks(tmp_path, build):
         complete(sample, devices) for name in reader.recordings() for sample in reader.read(name) if sample.valid
     ]
     assert refusals(table_of(samples, tmp_path), devices) == [None] * len(samples)
+
+
+def test_the_documentation_names_every_column_check_and_reader():
+    text = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert set(SCHEMA.names) <= named
+    assert {path.stem for path in RECORDINGS.glob("*.yaml")} <= named
+    assert {check.name for check in CHECKS} <= {name.strip() for row in rows for name in row.split(",")}

@@ -99,6 +99,7 @@ def in_unit(sample: ScreenSample, unit: str) -> ScreenSample:
     x, y = sample.gaze_cam_cm
     across, down = (sample.screen_px[0] / sample.screen_cm[0],) * 2
     moved = {
+        "inches": (x / 2.54, y / 2.54),
         "mm": (10 * x, 10 * y),
         "m": (x / 100, y / 100),
         "px": (x * across, y * down),
@@ -109,14 +110,48 @@ def in_unit(sample: ScreenSample, unit: str) -> ScreenSample:
     return replace(sample, gaze_cam_cm=moved, gaze_screen_cm=None)
 
 
-@pytest.mark.parametrize("unit", ["mm", "m", "px", "pt", "y running down", "from the screen's top left"])
+@pytest.mark.parametrize("unit", ["mm", "inches", "m", "px", "pt", "y running down", "from the screen's top left"])
 def test_a_label_in_another_unit_is_recognised(tmp_path, unit):
     samples = [in_unit(s, unit) for s in frames()]
     found = check(tmp_path, samples)
-    assert unit in found["label unit"].found, found["label unit"]
+    assert f" {unit}" in found["label unit"].found.removeprefix("the labels of 1 recordings seem to be"), found
     assert found["label unit"].examples == ["anna-1"]
     reasons = [reason for reason in refusals(table_of(samples, tmp_path), DEVICES) if reason]
-    assert unit == "m" or any("seem to be" in reason and unit in reason for reason in reasons)
+    assert unit in ("m", "inches") or any("seem to be" in reason and unit in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("unit", "read"),
+    [
+        (u, r)
+        for u in ("mm", "inches", "m", "pt", "fractions of the screen", "cm", "px")
+        for r in ("cm", "px")
+        if u != r
+    ],
+)
+def test_a_label_on_the_screen_that_is_read_in_a_wrong_unit_is_recognised(tmp_path, unit, read):
+    cm_of = {"cm": 1.0, "mm": 0.1, "inches": 2.54, "m": 100.0, "pt": 5.85 / 375, "px": 5.85 / 750}
+    samples = []
+    for s in frames():
+        size = np.array(s.screen_cm)
+        told = np.array(s.gaze_screen_cm) / (size if unit == "fractions of the screen" else cm_of[unit])
+        wrong = replace(s, gaze_cam_cm=None, gaze_screen_cm=None, gaze_screen_px=None)
+        samples.append(complete(replace(wrong, **{f"gaze_screen_{read}": tuple(told.tolist())}), DEVICES))
+    found = check(tmp_path, samples)["label unit"]
+    assert f"seem to be {unit} from the screen's top left" in found.found
+    assert found.severe
+
+
+@pytest.mark.parametrize("part", [0.3, 0.5])
+def test_labels_that_stay_in_a_part_of_the_screen_are_let_alone(tmp_path, part):
+    """A window in the middle is no other unit: in none would it be where the screen is."""
+    middle = [(0.5 * w + part * (x - 0.5 * w), 0.5 * h + part * (y - 0.5 * h)) for x, y, w, h in places()]
+    samples = [replace(s, gaze_cam_cm=None, gaze_screen_cm=point) for s, point in zip(frames(), middle, strict=True)]
+    assert check(tmp_path, [complete(s, DEVICES) for s in samples]) == {}
+
+
+def places():
+    return [(*s.gaze_screen_cm, *s.screen_cm) for s in frames()]
 
 
 def test_a_unit_that_the_screen_does_not_have_is_not_guessed(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gaze.errors import UserError
+from gaze.pictures.calibration import before_after_picture
 from gaze.screens.baselines import baseline_points
 from gaze.screens.evaluation import report, report_again
 from gaze.screens.figures import figures
@@ -212,6 +213,9 @@ def test_another_unit_is_in_every_name_and_in_the_file(tmp_path):
         row["points"]: row["value"] for row in lines(tmp_path / "summary.csv") if "error_half" in row["metric"]
     }
     assert "screen_centre" in of_windows
+    for axis in "xy":
+        again = again.append_column(f"calibrated_{axis}", again[f"gt_{axis}"])
+    before_after_picture(again, tmp_path / "before_after.png")
     unknown = again.set_column(again.column_names.index("unit"), "unit", pa.array(["mm"] * 12))
     with pytest.raises(UserError, match="points are in 'mm'; expected cm or half_windows"):
         rows_in(unknown)

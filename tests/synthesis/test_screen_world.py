@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -95,10 +96,20 @@ def test_devices_are_held_as_people_hold_them(samples):
         assert sample.screen_px[0] / width == pytest.approx(sample.screen_px[1] / height, rel=0.03)
 
 
-def test_pictures_have_the_sizes_that_were_asked_for(samples):
-    for name, size in (("face", 24), ("left_eye", 20), ("right_eye", 20)):
+def test_pictures_have_the_sizes_that_were_asked_for_and_their_margin(samples):
+    for name, size in (("face", 34), ("left_eye", 28), ("right_eye", 28)):
         with Image.open(BytesIO(getattr(samples[0], name))) as picture:
             assert (picture.format, picture.size, picture.mode) == ("PNG", (size, size), "RGB")
+
+
+def test_a_margin_is_around_what_is_shown_without_it():
+    bare, wide = (ScreenWorld(20, 40, FRAMES, margin=margin) for margin in (0.0, 0.2))
+    shots = wide.shots(0, "val", range(6))
+    quiet = replace(shots, exposure=replace(shots.exposure, noise=torch.zeros_like(shots.exposure.noise)))
+    boxes = bare.boxes(shots, 0, "val", range(6))
+    for plain, more, rest in zip(bare.crops(quiet, boxes), wide.crops(quiet, boxes), (4, 8, 8), strict=True):
+        middle = more[..., rest:-rest, rest:-rest]
+        assert (plain.int() - middle.int()).abs().max() <= 2
 
 
 def test_boxes_are_noisy_and_about_right(world):
@@ -178,6 +189,8 @@ def test_devices_of_the_table_can_be_used_and_are_written_beside_the_data(tmp_pa
     ("argument", "value", "message"),
     [
         ("face_size", 4, "face_size is 4; expected a whole number from 16"),
+        ("eye_size", 400, "a margin of 0.2 makes 560 px; expected at most 512 px with the margin"),
+        ("margin", -0.1, "margin is -0.1; expected a number from 0 to 1"),
         ("targets", "dots", "targets is 'dots'; expected one of uniform"),
         ("format", "bmp", "format is 'bmp'"),
         ("glasses", 2.0, "glasses is 2.0; expected a number from 0 to 1"),

@@ -46,7 +46,7 @@ def test_the_table_says_what_the_world_says(root, world):
         assert read.left_eye_box == pytest.approx(made.left_eye_box, abs=1e-3)
         np.testing.assert_allclose(read.landmarks, made.landmarks, atol=1e-3)
     with Image.open(BytesIO(found[0].face)) as picture:
-        assert picture.size == (16, 16)
+        assert picture.size == (23, 23)  # 16 and a margin of 3.2 on each side
 
 
 def test_splits_share_no_person_and_rows_are_sorted(root):
@@ -58,9 +58,10 @@ def test_splits_share_no_person_and_rows_are_sorted(root):
     assert order == sorted(order)
 
 
-def test_the_file_says_how_it_was_made(root):
+def test_the_file_says_how_it_was_made(root, world):
     said = header(root / TABLE)
     assert (said.dataset, said.boxes, said.crop["face_size"]) == ("synth_v1", "synthetic", 16)
+    assert said.crop["margin"] == world.margin == 0.2
     assert {row["device"] for row in rows(root)} <= set(load_devices(root / DEVICES))
     assert "SYNTHETIC" in (root / "README.txt").read_text()
     assert json.loads((root / "world.json").read_text())["parameters"]["kappa_scale"] == 1.0

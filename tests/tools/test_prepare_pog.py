@@ -30,7 +30,8 @@ def test_gazecapture_becomes_a_table_and_a_report(tmp_path):
     before = (tmp_path / "table/00002.parquet").stat().st_mtime_ns
     write_recording(tmp_path / "raw", "00004", screen="{")
     done = prepare(tmp_path, "lag_reach=0")  # changes no row
-    assert "1 recordings can't be read; the same command tries them again" in done.stdout
+    assert "1 recordings can't be read, and the same command tries them again" in done.stderr
+    assert "unreadable: recording 00004: raw/00004/screen.json is not JSON" in done.stdout
     assert "screen.json" in json.loads((tmp_path / "table/report.json").read_text())["failed"]["00004"]
     assert (tmp_path / "table/00002.parquet").stat().st_mtime_ns == before
     done = prepare(tmp_path, "pictures.quality=80")
@@ -44,6 +45,9 @@ def test_gazecapture_becomes_a_table_and_a_report(tmp_path):
         (("recording.min_dot_time_s=soon",), "recording.min_dot_time_s"),
         (("++landmarker={_target_: os.system}",), "landmarker._target_: 'os.system' is not trusted"),
         (("manifest=nowhere.json",), "nowhere.json can't be read"),
+        (("+invalide=drop",), "invalide: make_table has no argument 'invalide'; did you mean 'invalid'?"),
+        (("lag_reach=far",), "lag_reach: 'far' is no int"),
+        (("landmarks=mediapipe", "landmarker.model=none.task"), "there is no landmarker.model none.task; download it"),
         (("invalid=perhaps",), "invalid is 'perhaps'; expected raise, drop, keep"),
     ],
 )
@@ -63,3 +67,16 @@ def test_a_person_in_two_splits_is_an_error_that_the_report_names(tmp_path):
     assert done.returncode == 1
     assert "eve in test and train" in done.stdout
     assert "should not be trained on as it is" in done.stderr
+
+
+def test_own_devices_are_given_once_for_reader_and_table(tmp_path):
+    write_recording(tmp_path / "raw", device="Nokia 3310")
+    done = prepare(tmp_path)
+    assert done.returncode == 1
+    assert "the device 'Nokia 3310' is not known" in done.stdout
+    assert "it has no row" in done.stderr
+    facts = "kind: phone\n  screen_mm: [58.5, 104.05]\n  camera_to_screen_mm: [18.61, 8.03]\n  camera_side: top\n"
+    (tmp_path / "own.yaml").write_text(f"nokia_3310:\n  {facts}")
+    done = prepare(tmp_path, "devices=own.yaml", "overwrite=true")
+    assert done.returncode == 0, done.stderr
+    assert "1 rows, 1 of them valid" in done.stdout
