@@ -63,11 +63,7 @@ def _panel(
             axes.add_patch(Ellipse((x, y), width, height, fill=False, edgecolor="tab:red", alpha=0.3))
         if len(mine) <= NAMED:
             axes.annotate(
-                names[i][-24:],
-                (float(point[i, 0]), float(point[i, 1])),
-                fontsize=7,
-                xytext=(3, 3),
-                textcoords="offset points",
+                names[i][-24:], tuple(point[i].tolist()), fontsize=7, xytext=(3, 3), textcoords="offset points"
             )
     axes.scatter([0], [0], marker="P", s=60, color="black", label="camera")
 
