@@ -150,7 +150,12 @@ def monitored(config: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def best(entries: Sequence[Entry], key: str, mode: str) -> Entry | None:
-    """The entry with the smallest (mode `minimize`) or largest (`maximize`) finite value of `key`; None without one."""
+    """The entry with the smallest (mode `minimize`), largest (`maximize`) or newest (`last`) finite value of `key`.
+
+    None without one.
+    """
     having = [entry for entry in entries if math.isfinite(entry.values.get(key, math.nan))]
+    if mode == "last":
+        return having[-1] if having else None
     sign = -1.0 if mode == "maximize" else 1.0
     return min(having, key=lambda entry: sign * entry.values[key], default=None)

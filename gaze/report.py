@@ -142,7 +142,7 @@ def _table(summaries: Sequence[RunSummary]) -> str:
     for number, summary in enumerate(summaries):
         value = f"{summary.best.values[summary.key]:.4g}" if summary.best else "none yet"
         at = f"{summary.best.step:,}" if summary.best else ""
-        sign = "↑" if summary.mode == "maximize" else "↓"
+        sign = {"maximize": "↑", "last": "at the end"}.get(summary.mode, "↓")
         cells = [_cell(summary.name), _cell(f"{summary.key} {sign}")]
         cells += [_cell(text, "figure") for text in (value, at, f"{summary.steps:,}", f"{summary.minutes:.1f}")]
         cells += [_cell(summary.parameters.get(key, "–")) for key in columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import pyarrow
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +59,30 @@ def part_table(parts: Sequence[Part], title: str) -> None:
             cells = _cells(part.figures, part.intervals, columns, gap)
             sheet.add_row("" if part.kind == kind else part.kind, extent, str(part.heads), *cells)
             kind = part.kind
+        return sheet
+
+    _show(made)
+
+
+def fold_sheet(folds: pyarrow.Table, key: str, figures: Mapping[str, float], intervals: Mapping[str, Interval]) -> None:
+    """Print one error for everybody who was left out, and below them the mean over people with its interval.
+
+    Args:
+        folds: as `gaze.screens.reports.fold_rows` makes them.
+        key: name of the error.
+        figures, intervals: that error over all people, by the name of the points.
+    """
+    names = [name for name in folds.column_names if name in figures]
+
+    def made(gap: str) -> Table:
+        sheet = Table("left out", "frames", title=f"{key} of those whom the run never saw", title_justify="left")
+        for name in names:
+            sheet.add_column(name.replace("_", " "), justify="right")
+        for row in folds.to_pylist():
+            sheet.add_row(row["left_out"], str(row["n"]), *(f"{row[name]:.3f}" for name in names))
+        sheet.add_section()
+        cells = _cells(figures, intervals, names, gap)
+        sheet.add_row("mean over people", str(sum(folds["n"].to_pylist())), *cells)
         return sheet
 
     _show(made)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gaze.runs import Run
 
 
+MODES = ("minimize", "maximize", "last")
 AGREE_EVERY = 10  # steps between two agreements of replicas on whether one of them was told to stop
 
 
@@ -56,7 +57,8 @@ class Trainer:
             in proportion (Goyal et al. 2017). None: they are what they are.
         clip_norm: largest norm of all gradients together; None does not clip.
         amp: run the model in the hardware's lower number format.
-        monitor: the figure that decides what is best; `mode`: "minimize" or "maximize" it.
+        monitor: the figure that decides what is best; `mode`: "minimize" or "maximize" it. "last" takes the newest
+            weights instead, for protocols whose number of epochs is fixed beforehand; the figure is only reported.
         on_nonfinite: "raise" on a loss that is not finite, or "skip" up to `max_skipped` such steps.
 
     Raises:
@@ -90,8 +92,8 @@ class Trainer:
         on_nonfinite: str = "raise",
         max_skipped: int = 100,
     ) -> None:
-        if mode not in ("minimize", "maximize"):
-            raise ValueError(f"trainer.mode is {mode!r}; expected minimize or maximize")
+        if mode not in MODES:
+            raise ValueError(f"trainer.mode is {mode!r}; expected one of {', '.join(MODES)}")
         counts = {
             "epochs": epochs,
             "batch_size": batch_size,
@@ -288,6 +290,8 @@ class Trainer:
 
     def _better(self, metrics: Mapping[str, float]) -> bool:
         now, best = metrics[self.monitor], self.best.get(self.monitor, float("nan"))
+        if self.mode == "last":
+            return True
         if now != now:  # NaN is never an improvement, unless there is nothing else
             return not self.best
         return best != best or (now < best if self.mode == "minimize" else now > best)

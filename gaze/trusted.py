@@ -22,6 +22,7 @@ TRUSTED = (
     "gaze.recordings.*",
     "gaze.schedules.*",
     "gaze.inits.*",
+    "gaze.folds.Protocol",
     "gaze.hardware.Hardware",
     "gaze.inference.detection.FaceDetector",
     "gaze.inference.landmarker.Landmarker",

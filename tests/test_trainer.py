@@ -19,6 +19,7 @@ from gaze.callbacks.unfreeze import Unfreeze
 from gaze.errors import UserError
 from gaze.guard import NonFiniteError
 from gaze.hardware import Hardware
+from gaze.journal import best
 from gaze.losses.objective import Objective
 from gaze.optimizers import grouped
 from gaze.schedules import Constant, Step
@@ -241,7 +242,7 @@ def test_early_stop_waits_its_patience(tmp_path):
     ("changes", "message"),
     [
         ({"monitor": "min_l3"}, r"trainer\.monitor is 'min_l3'.*there are loss, squared, mae, seen"),
-        ({"mode": "min"}, "expected minimize or maximize"),
+        ({"mode": "min"}, "expected one of minimize, maximize, last"),
         ({"on_nonfinite": "ignore"}, "expected raise or skip"),
         ({"batch_size": 49}, "lower trainer.batch_size"),
         (
@@ -263,8 +264,18 @@ def test_nothing_to_train_is_said(tmp_path):
 
 def test_maximize_keeps_the_largest(tmp_path):
     trainer = line_trainer(tmp_path, mode="maximize", epochs=6)
-    best = trainer.fit()["mae"]
-    assert best == max(e.values["val/mae"] for e in trainer.run.journal.read() if "val/mae" in e.values)
+    largest = trainer.fit()["mae"]
+    assert largest == max(e.values["val/mae"] for e in trainer.run.journal.read() if "val/mae" in e.values)
+
+
+def test_last_keeps_the_newest_whatever_its_figure(tmp_path, monkeypatch):
+    trainer = line_trainer(tmp_path, mode="last", epochs=3)
+    figures = iter([2.0, 1.0, 3.0])
+    monkeypatch.setattr(trainer, "validate", lambda: {"mae": next(figures)})
+    assert trainer.fit() == {"mae": 3.0}
+    assert int(trainer.run.best.newest().name.split("-")[1]) == trainer.progress.step
+    lines = [e for e in trainer.run.journal.read() if "val/mae" in e.values]
+    assert best(lines, "val/mae", "last") == lines[-1] != best(lines, "val/mae", "minimize")
 
 
 def test_a_failed_save_does_not_end_training_but_a_failed_last_one_is_reported(tmp_path, monkeypatch, caplog):

@@ -1,16 +1,21 @@
-"""Evaluates a run on a split:  python tools/evaluate.py run=outputs/gazelle_small/... split=test"""
+"""Evaluates a run on a split, or a sweep that left people out:  python tools/evaluate.py run=outputs/gazelle_small/..."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from gaze.errors import UserError
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
+
+# What the folder of a sweep cannot be asked: each run is evaluated on what it left out, as it was trained.
+IDLE = {"dataset": None, "metric": None, "split": "test", "subsets": None, "failures": None, "image_size": None}
 
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="evaluate", execution_whitelist=[*TRUSTED, "hydra.*"])
@@ -22,6 +27,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.details import choose_details
     from gaze.environment import environment
     from gaze.evaluation import on_batches
+    from gaze.folds import evaluate_folds
     from gaze.head_records import head_table, write_table
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
@@ -34,6 +40,13 @@ def main(cfg: DictConfig) -> None:
     if cfg.predictions is not None:
         folder = Path(cfg.out or Path(cfg.predictions).parent)
         report_again(read_predictions(cfg.predictions), folder, cfg.resamples, cfg.seed)
+        return
+    if list(Path(cfg.run).glob("*/config.yaml")):
+        refuse(cfg, IDLE)
+        folds_out = None if cfg.out is None else Path(cfg.out)
+        evaluate_folds(
+            Path(cfg.run), build(cfg.hardware), cfg.batch_size, cfg.amp, cfg.resamples, cfg.seed, folds_out, cfg.root
+        )
         return
     config = load_config(cfg.run)
     other = HydraConfig.get().runtime.choices.dataset  # the name of another data set than the run's own
@@ -97,6 +110,20 @@ def main(cfg: DictConfig) -> None:
             broken_down[name].parts, f"{name} on {where}, part by part; sizes and distances in fractions of the picture"
         )
     print("written to " + ", ".join(map(str, written)))
+
+
+def refuse(cfg: DictConfig, idle: Mapping[str, object]) -> None:
+    """Say which settings would have no effect.
+
+    Args:
+        idle: their names and the values that they have where nobody sets them.
+    """
+    told = [name for name, unset in idle.items() if cfg[name] != unset]
+    if told or not cfg.baselines:
+        raise UserError(
+            f"{cfg.run} holds several runs, each of which is evaluated on what it left out: {', '.join(told) or 'baselines'} "
+            "can't be set; leave it out, or give one of the runs"
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from math import prod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gaze.backbones.normalization import Normalize
+from gaze.backbones.normalization import Normalize, Standardize
 
 
 class ConvTower(nn.Module):
@@ -27,6 +27,7 @@ class ConvTower(nn.Module):
         batch_norm: normalise by the batch before each activation.
         activation: makes them.
         pooling: makes the poolings, given side and stride.
+        normalize: makes what is done to images first: colours to the usual mean and spread, or `Standardize`.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ConvTower(nn.Module):
         batch_norm: bool = True,
         activation: Callable[[], nn.Module] = nn.ReLU,
         pooling: Callable[..., nn.Module] = nn.MaxPool2d,
+        normalize: Callable[[], Normalize | Standardize] = Normalize,
     ) -> None:
         super().__init__()
         paddings = [k // 2 for k in kernels] if paddings is None else paddings
@@ -55,7 +57,8 @@ class ConvTower(nn.Module):
         if len({len(entries) for entries in lists.values()}) > 1:
             found = ", ".join(f"{len(entries)} {name}" for name, entries in lists.items())
             raise ValueError(f"a tower with {found}; expected as many of each, one for each convolution")
-        rows = zip(pairwise([3, *widths]), kernels, strides, paddings, groups, pools, strict=True)
+        self.normalize = normalize()
+        rows = zip(pairwise([self.normalize.channels, *widths]), kernels, strides, paddings, groups, pools, strict=True)
         self.layers = nn.Sequential()
         for (before, width), kernel, stride, padding, group, pool in rows:
             self.layers.append(
@@ -68,7 +71,6 @@ class ConvTower(nn.Module):
             )
         self.channels = widths[-1]
         self.stride: int = prod(strides) * 2 ** sum(pool > 0 for pool in pools)
-        self.normalize = Normalize()
 
     def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
         """Features of RGB images in [0, 1]."""

@@ -1,4 +1,4 @@
-"""The normalisation of a backbone's input, so that no transform has to travel with a model."""
+"""The normalisations of a backbone's input, so that no transform has to travel with a model."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Normalize(nn.Module):
     The two constants belong to the class of the backbone, not to its weights: they are in no checkpoint.
     """
 
+    channels = 3
     mean: Tensor
     std: Tensor
 
@@ -28,3 +29,25 @@ class Normalize(nn.Module):
 
     def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
         return (image - self.mean) / self.std
+
+
+class Standardize(nn.Module):
+    """RGB images in [0, 1] as grey levels about each image's own mean, in units of its own spread.
+
+    What is left of a small crop of an eye is its shape: skin, lamp and exposure differ more between a dozen people
+    than where they look, and a network without much data learns them instead.
+
+    Args:
+        least: added to the spread, of the range from black to white, so that an image of one colour stays finite.
+    """
+
+    channels = 1
+
+    def __init__(self, least: float = 0.02) -> None:
+        super().__init__()
+        self.least = least
+
+    def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 H W"]:
+        grey = image.mean(1, keepdim=True)
+        centred = grey - grey.mean((-2, -1), keepdim=True)
+        return centred / (centred.square().mean((-2, -1), keepdim=True).sqrt() + self.least)

@@ -23,6 +23,8 @@ class EarlyStop(Callback):
         self.patience, self.waited = patience, 0
 
     def fit_start(self, trainer: Trainer) -> None:
+        if trainer.mode == "last":
+            raise ValueError("callback.early_stop never stops where trainer.mode is last; leave one of them out")
         self.trainer = trainer
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:

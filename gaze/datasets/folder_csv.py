@@ -25,6 +25,8 @@ from gaze.recordings.folder_rows import Line
 from gaze.recordings.rows import table_of
 from gaze.recordings.sample import Picture
 
+KEPT_BYTES = 1 << 28  # of decoded pictures that a process keeps
+
 
 class FolderCsv(ScreenFrames):
     """The rows of a CSV file; a sample is one frame.
@@ -36,7 +38,8 @@ class FolderCsv(ScreenFrames):
         recording: reads the file.
         split: train, val or test.
         hold_out: who is the test split, as a name or {subject: p03}; also {device: laptop_13}.
-        val_fraction, test_fraction: shares of the people that are drawn, where nothing says who is in which split.
+        val_fraction, test_fraction: shares of the people that are drawn, where nothing says who is in which split. With
+            a val_fraction of None everybody but the test split trains, and val looks at some of them.
 
     All other arguments are those of `ScreenFrames`.
 
@@ -55,7 +58,7 @@ class FolderCsv(ScreenFrames):
         landmarks: Sequence[int] | None = None,
         augmentations: Sequence[Augmentation | CutMix] = (),
         hold_out: HoldOut = None,
-        val_fraction: float = 0.1,
+        val_fraction: float | None = 0.1,
         test_fraction: float = 0.2,
         balance: float = 0.0,
         on_corrupt: str = "raise",
@@ -83,6 +86,8 @@ class FolderCsv(ScreenFrames):
         self._lines = [lines[number] for number in table["row"].to_pylist()]
         unit = one_unit(str(root / recording.file), (line.sample.label_unit for line in self._lines))
         labels, facts = pack(table, unit)
+        self._kept: dict[tuple[int, tuple[str, ...]], Raw] = {}
+        self._room = KEPT_BYTES
         super().__init__(
             title=f"the {split} split of {root / recording.file}",
             labels=labels,
@@ -102,6 +107,17 @@ class FolderCsv(ScreenFrames):
         )
 
     def _raw(self, index: int, streams: Sequence[str]) -> Raw:
+        """The pictures of a frame, which stay in memory while there is room: small ones cost more to open than to augment."""
+        wanted = index, tuple(streams)
+        if wanted not in self._kept:
+            raw = self._opened(index, streams)
+            self._room -= sum(image.nbytes for image in raw.pictures.values())
+            if self._room < 0:
+                return raw
+            self._kept[wanted] = raw
+        return self._kept[wanted]
+
+    def _opened(self, index: int, streams: Sequence[str]) -> Raw:
         line = self._lines[index]
         sample = line.sample
         if line.strip is not None:

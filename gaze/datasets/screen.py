@@ -47,7 +47,8 @@ class ScreenDataset(ScreenFrames):
         where: columns and the value, or the values, that they must have, as {device_kind: phone, orientation: [1, 2]}.
         hold_out: who or what is the test split instead, as {subject: p03}, {device: ipad_air} or a subject's name. Frames
             that the table calls unused stay in no split, and its frames for calibration in none but calib.
-        val_fraction: share of the people that are held out of train where there is no val.
+        val_fraction: share of the people that are held out of train where there is no val; None: everybody trains,
+            and val looks at some of them.
         check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
             gigabytes a minute where a table also has frames without. "decode": also every pixel.
         max_pixels: a picture of more pixels than this is at fault.
@@ -71,7 +72,7 @@ class ScreenDataset(ScreenFrames):
         augmentations: Sequence[Augmentation | CutMix] = (),
         where: Mapping[str, Any] | None = None,
         hold_out: HoldOut = None,
-        val_fraction: float = 0.1,
+        val_fraction: float | None = 0.1,
         balance: float = 0.0,
         check: str = "pictures",
         on_corrupt: str = "raise",
@@ -177,7 +178,7 @@ _checked = check  # the argument of this name hides it
 
 
 def _rows(
-    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float
+    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float | None
 ) -> tuple[pa.Table, list[str]]:
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))

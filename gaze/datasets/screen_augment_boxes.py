@@ -43,21 +43,25 @@ class ScaleJitter:
 
     Args:
         amount: sides are multiplied by 1 - amount to 1 + amount.
+        aspect: height over width is multiplied by 1 / (1 + aspect) to 1 + aspect, evenly in its logarithm; the area stays.
         probability: share of the boxes that are changed.
     """
 
-    def __init__(self, amount: float = 0.1, probability: float = 1.0) -> None:
-        if not 0.0 <= amount < 1.0:
-            raise ValueError(f"ScaleJitter.amount is {amount}; expected a fraction of the box, from 0 to below 1")
-        self.amount = float(amount)
+    def __init__(self, amount: float = 0.1, probability: float = 1.0, aspect: float = 0.0) -> None:
+        for name, value in (("amount", amount), ("aspect", aspect)):
+            if not 0.0 <= value < 1.0:
+                raise ValueError(f"ScaleJitter.{name} is {value}; expected a fraction of the box, from 0 to below 1")
+        self.amount, self.aspect = float(amount), float(aspect)
         self.probability = probable("ScaleJitter.probability", probability)
 
     def __call__(self, view: ScreenView, generator: torch.Generator) -> ScreenView:
-        draws = torch.rand(len(STREAMS), 2, generator=generator).tolist()
+        draws = torch.rand(len(STREAMS), 3, generator=generator).tolist()
         boxes = dict(view.boxes)
-        for stream, (decision, strength) in zip(STREAMS, draws, strict=True):
+        for stream, (decision, strength, shape) in zip(STREAMS, draws, strict=True):
             if stream in boxes and decision < self.probability:
                 x, y, w, h = boxes[stream]
                 factor = 1 + (2 * strength - 1) * self.amount
-                boxes[stream] = (x + w * (1 - factor) / 2, y + h * (1 - factor) / 2, w * factor, h * factor)
+                stretch = (1 + self.aspect) ** (shape - 0.5)  # its square is the change of height over width
+                wide, high = w * factor / stretch, h * factor * stretch
+                boxes[stream] = (x + (w - wide) / 2, y + (h - high) / 2, wide, high)
         return replace(view, boxes=boxes)

@@ -66,7 +66,8 @@ class Photometric:
         view = cut(view)
         images = {stream: picture.image for stream, picture in view.pictures.items()}
         tones = self._tones(wanted, draws, images) if any(wanted[:3]) else None
-        colours = self._colours(wanted, draws) if any(wanted[3:5]) else None
+        coloured = (wanted[3] and self.saturation) or (wanted[4] and self.hue)
+        colours = self._colours(wanted, draws) if coloured else None
         pictures = {}
         for stream, image in images.items():
             image = _lit(image, tones, colours)

@@ -17,15 +17,18 @@ log = logging.getLogger(__name__)
 
 HELD = ("subject", "device", "device_kind", "dataset")  # columns that a protocol may leave one value of out
 _APART = ("calib", "unused")  # what a table calls so is in no protocol's train, val and test
+SEEN = 0.1  # share of the people of training that validation looks at where everybody trains
 HoldOut = str | Mapping[str, str | None] | None
 
 
 def frames_of(
-    root: str, table: pa.Table, split: str, held: HoldOut, val_fraction: float
+    root: str, table: pa.Table, split: str, held: HoldOut, val_fraction: float | None
 ) -> tuple[Bool[np.ndarray, "n"], list[str]]:
     """Which rows are in the split, and the names of all who are in training.
 
-    What is held out is the test split; nobody in it is in another, not even with other devices. Validation is then
+    What is held out is the test split; nobody in it is in another, not even with other devices. Who has both what is
+    held out and something else is in the test split, unless the table has train and test splits: then those of train
+    train, without what is held out. Validation is then
     drawn from the people who are left, as it is where a table has no validation split, by a hash of their names.
     With nothing held out, the column `split` decides.
 
@@ -37,7 +40,8 @@ def frames_of(
         table: with the columns subject, split, and those of `held`.
         split: train, val, test, or calib where the table says so.
         held: a column and its value that is left out; a mere name is a subject's. None: nobody.
-        val_fraction: share of the people that are drawn for validation.
+        val_fraction: share of the people that are drawn for validation. None: everybody trains, and validation is on a
+            tenth of those who do; for protocols whose number of epochs is fixed beforehand (trainer.mode=last).
 
     Raises:
         DatasetError: a person is in two splits, or there is no such split or value.
@@ -53,13 +57,14 @@ def frames_of(
             raise DatasetError(f"split {split!r} of {root}: expected {', '.join(SPLITS)} or calib")
     if split in ("train", "val") and "val" not in part:
         training = subject[part == "train"].tolist()
-        drawn = hold_out(training, val_fraction)
+        drawn = hold_out(training, SEEN) or set(training) if val_fraction is None else hold_out(training, val_fraction)
         if split == "val" and not drawn:
             raise DatasetError(
                 f"{root} has no val split, and none of its {len(set(training))} subject(s) of train can be held out with "
                 f"val_fraction={val_fraction:g}; expected a fraction such as 0.1 and at least two subjects"
             )
-        part = np.where((part == "train") & np.isin(subject, list(drawn)), "val", part)
+        if val_fraction is not None or split == "val":
+            part = np.where((part == "train") & np.isin(subject, list(drawn)), "val", part)
     rows = part == split
     if not rows.any():
         there = ", ".join(sorted(set(part.tolist()))) or "no frame at all"
@@ -89,11 +94,14 @@ def _left_out(root: str, table: pa.Table, subject: np.ndarray, part: np.ndarray,
         there = sorted(set(filter(None, names.tolist())))
         shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
         raise DatasetError(f"hold_out: {root} has no {column} {value!r}; it has {shown}")
-    elsewhere = ~test & np.isin(subject, list(set(subject[test].tolist())))
-    if elsewhere.any():
-        log.info("%d frames of people who are also in the frames held out are in no split", elsewhere.sum())
-    protocol = np.where(test, "test", np.where(elsewhere, "unused", "train"))
-    apart = np.isin(part, _APART) & ~elsewhere
+    both = np.isin(subject, subject[test]) & np.isin(subject, subject[~test])
+    told = {"train", "test"} <= set(part.tolist())
+    trained = both & np.isin(subject, subject[part == "train"]) if told else np.zeros_like(both)
+    unused = np.where(test, trained, both & ~trained)
+    if unused.any():
+        log.info("%d frames of people who have both what is held out and something else are in no split", unused.sum())
+    protocol = np.where(unused, "unused", np.where(test, "test", "train"))
+    apart = np.isin(part, _APART) & ~unused
     return np.where(apart, part, protocol).astype(object)
 
 

@@ -18,6 +18,16 @@ REMEDY = (
 )
 
 
+def forget_checks(program: ExportedProgram) -> None:
+    """Take out of a program what torch.export adds before each cast: a check that the tensor is where it was traced."""
+    for part in program.graph_module.modules():
+        if isinstance(part, GraphModule):
+            for node in list(part.graph.nodes):
+                if node.target is torch.ops.aten._assert_tensor_metadata.default:
+                    part.graph.erase_node(node)
+            part.recompile()
+
+
 def baked_devices(program: ExportedProgram) -> list[str]:
     """What in a program names a device: calls that make or check tensors on one, and tensors that are not on the CPU.
 

@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
 from gaze.errors import UserError
-from gaze.export.baked import refuse_baked
+from gaze.export.baked import forget_checks, refuse_baked
 from gaze.export.card import Card, card_beside
 from gaze.export.exported import read_facts
 from gaze.export.facts import ExportError, Facts
@@ -173,6 +173,7 @@ def _program(graph: nn.Module, example: dict[str, Tensor], dynamic: Mapping[str,
             f"{type(named).__name__} can't be exported: {first_line(error)}; expected a forward without "
             "branches on the values of tensors"
         ) from error
+    forget_checks(program)
     for part in program.graph_module.modules():  # stretches with autocast off are graphs of their own
         for node in part.graph.nodes if isinstance(part, GraphModule) else ():
             node.meta.pop("stack_trace", None)  # would put this machine's paths into the file

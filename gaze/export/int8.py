@@ -14,10 +14,7 @@ WHOLE = 127  # steps on each side of 0
 
 
 class EightBits(nn.Module):
-    """A weight as int8, and a scale for each of its output channels; the products are float32.
-
-    A product of the two needs no cast: a cast writes the device of the trace into an exported graph.
-    """
+    """A weight as int8, and a scale for each of its output channels; their product is float32 without a cast."""
 
     def forward(self, steps: Int8[Tensor, "o *i"], scale: Float[Tensor, "o *one"]) -> Float[Tensor, "o *i"]:
         return steps * scale

@@ -64,8 +64,7 @@ def streams_of(inputs: ScreenInputs, inside: bool) -> dict[str, Stream]:
 class ScreenGraph(nn.Module):
     """The model, whose pictures may be 8-bit and whose points may be calibrated.
 
-    No number is cast in here or in the models: a cast writes the device of the trace into an exported graph. Dividing
-    an 8-bit picture makes floats of it by itself.
+    Dividing an 8-bit picture makes floats of it by itself.
 
     Args:
         model: takes `ScreenInputs`.

@@ -69,7 +69,8 @@ class AFFNet(nn.Module):
         face, boxes = self.face(features["face"].flatten(1)), self.boxes(given(inputs, "geometry"))
         factor = torch.cat([face, boxes], 1)
         crops = torch.cat([given(inputs, "left_eye"), given(inputs, "right_eye").flip(-1)])
-        left, right = self.eye(crops, torch.cat([factor, factor])).chunk(2)
+        both = self.eye(crops, torch.cat([factor, factor]))
+        left, right = both.unflatten(0, (2, factor.shape[0])).unbind(0)  # a chunk would fix the number of samples
         maps = self.merge(self.both(torch.cat([left, right], 1)))
         maps = self.merged(self.norm(maps, factor).relu())
         check_cells(maps, 25, "dataset.eye_size to 112, or the fusion")

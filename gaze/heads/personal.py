@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,10 +22,11 @@ class Personal(nn.Module):
 
     Args:
         channels: of the features.
-        head: makes the output head, given its `channels`.
+        head: makes the output head, given its `channels` and `options`.
         people: rows of the table: at least the data set's training persons.
         size: numbers for each.
         hidden_share: of the training samples, whose person is hidden.
+        options: what else the head takes, so that what a model says of its head holds with a person, too.
     """
 
     unknown: Tensor
@@ -36,6 +38,7 @@ class Personal(nn.Module):
         people: int = 2048,
         size: int = 6,
         hidden_share: float = 0.1,
+        **options: Any,
     ) -> None:
         super().__init__()
         if people < 1 or size < 1 or not 0 <= hidden_share < 1:
@@ -48,7 +51,7 @@ class Personal(nn.Module):
         # Of whom no row is about: zeros until somebody is calibrated. No part of checkpoints, which are of nobody.
         self.register_buffer("unknown", torch.zeros(size), persistent=False)
         self.hidden_share = hidden_share
-        self.head = head(channels=channels + size)
+        self.head = head(channels=channels + size, **options)
 
     def forward(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> ScreenPrediction:
         return self.given(features, self.latents(features, inputs), inputs)

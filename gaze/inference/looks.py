@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -19,6 +19,7 @@ from gaze.landmarks.boxes import rejections
 from gaze.types import ScreenInputs, ScreenTargets
 
 
+@runtime_checkable
 class Finder(Protocol):
     """Finds the one face in a picture."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,8 +18,8 @@ from gaze.datasets.image import ImageError
 from gaze.devices import Device
 from gaze.errors import UserError
 from gaze.inference.images import find_images
-from gaze.inference.landmarker import Landmarker, NoFace, SeveralFaces
-from gaze.inference.looks import Look, Screens, look_at, screens_of
+from gaze.inference.landmarker import NoFace, SeveralFaces
+from gaze.inference.looks import Finder, Look, Screens, look_at, screens_of
 from gaze.inference.outbox import Outbox
 from gaze.inference.screen_predictor import ScreenPredictor
 from gaze.inference.screen_table import ScreenRows
@@ -92,7 +92,7 @@ class Results:
 
 def predict_pictures(
     predictor: ScreenPredictor,
-    landmarker: Callable[[bool], Landmarker],
+    landmarker: Callable[[bool], AbstractContextManager[Finder]],
     source: Path,
     out: Path,
     about: dict[str, Any],
@@ -120,8 +120,7 @@ def predict_pictures(
     video = is_video(source)
     shown = _frames(source, every) if video else _images(source, out)
     results = Results(out, about, predictor.calibration is not None)
-    with ExitStack() as stack:
-        find = stack.enter_context(landmarker(video))
+    with landmarker(video) as find:
         looks = _looks(shown, find, predictor, held, results)
         while batch := list(islice(looks, batch_size)):
             names, found = [name for name, _ in batch], [look for _, look in batch]
@@ -177,7 +176,7 @@ def _upright(file: Path) -> UInt8[Tensor, "3 H W"]:
 
 
 def _looks(
-    shown: Iterable[Shown], find: Landmarker, predictor: ScreenPredictor, held: Held, results: Results
+    shown: Iterable[Shown], find: Finder, predictor: ScreenPredictor, held: Held, results: Results
 ) -> Iterator[tuple[str, Look]]:
     only = isinstance(shown, list) and len(shown) == 1
     for name, pixels, time_ms in shown:

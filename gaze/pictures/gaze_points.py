@@ -62,9 +62,8 @@ def _panel(
             x, y = point[i].tolist()
             axes.add_patch(Ellipse((x, y), width, height, fill=False, edgecolor="tab:red", alpha=0.3))
         if len(mine) <= NAMED:
-            axes.annotate(
-                names[i][-24:], tuple(point[i].tolist()), fontsize=7, xytext=(3, 3), textcoords="offset points"
-            )
+            x, y = point[i].tolist()
+            axes.annotate(names[i][-24:], (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     axes.scatter([0], [0], marker="P", s=60, color="black", label="camera")
 
 

@@ -23,10 +23,10 @@ from gaze.loading import release
 from gaze.pictures.points import points_picture
 from gaze.screens.baselines import baseline_points
 from gaze.screens.figures import named
-from gaze.screens.reports import write_reports
+from gaze.screens.reports import fold_rows, write_reports
 from gaze.screens.rows import PointRows, joined, rows_of, unit_of
-from gaze.screens.table import prediction_table, rows_in, with_facts, write_csv
-from gaze.tables import figure_table
+from gaze.screens.table import LEFT_OUT, prediction_table, rows_in, with_facts, write_csv
+from gaze.tables import figure_table, fold_sheet
 from gaze.types import ScreenInputs
 
 
@@ -113,7 +113,8 @@ def report(
 def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 0) -> None:
     """Write all that there is to say of a table of predictions: summary.csv, per_subject.csv and its like, points.png.
 
-    What is written depends on the table alone, so it comes out the same, byte for byte, from a file of it.
+    Of runs that left somebody out in turn also per_left_out.csv. What is written depends on the table alone, so it comes
+    out the same, byte for byte, from a file of it.
     """
     found = write_reports(table, folder, resamples, seed)
     points_picture(table, folder / "points.png")
@@ -124,4 +125,10 @@ def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 
         shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
         ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
     figure_table(shown, f"{len(table)} frames", ends)
+    if LEFT_OUT in table.column_names:
+        key = named("subject_error_cm", unit)
+        whole = {name: row[key] for name, row in found.items() if key in row}
+        values = {name: figure.value for name, figure in whole.items()}
+        intervals = {name: figure.interval for name, figure in whole.items() if figure.interval}
+        fold_sheet(fold_rows(table), key, values, intervals)
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")

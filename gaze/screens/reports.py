@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gaze.bootstrap import Interval
-from gaze.screens.figures import measures
+from gaze.screens.figures import figures, measures, named
 from gaze.screens.intervals import intervals
-from gaze.screens.table import facts_in, rows_by_name, write_csv
+from gaze.screens.rows import unit_of
+from gaze.screens.table import LEFT_OUT, OURS, facts_in, rows_by_name, write_csv
 
 PARTS = ("subject", "device", "kind", "orientation")
 FLOATS = ("value", "ci_lo", "ci_hi")
@@ -47,6 +48,23 @@ def part_table(table: pa.Table, part: str, resamples: int = 1000, seed: int = 0)
     return _table(rows)
 
 
+def fold_rows(table: pa.Table) -> pa.Table:
+    """Whom or what the runs left out in turn: number of frames and people, and the error of every predicted point.
+
+    The error is the mean over people of each one's mean: for a single person, theirs.
+    """
+    found = []
+    for value in sorted(set(table[LEFT_OUT].to_pylist())):
+        frames = table.filter(pc.equal(table[LEFT_OUT], value))
+        rows = rows_by_name(frames)
+        error = named("subject_error_cm", unit_of(rows[OURS]))
+        errors = {name: figures(points)[error] for name, points in rows.items()}
+        people = len(set(frames["subject"].to_pylist()))
+        found.append({LEFT_OUT: value, "n": len(frames), "people": people, **errors})
+    names = dict.fromkeys(name for row in found for name in row)
+    return pa.table({name: [row.get(name) for row in found] for name in names})
+
+
 def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Found]]:
     """Write summary.csv and a file for each kind of part, with the table's facts in each row; return the summary."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,13 +72,15 @@ def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: in
     write_csv(_table(_rows(found, facts_in(table))), folder / "summary.csv")
     for part in PARTS:
         write_csv(part_table(table, part, resamples, seed), folder / f"per_{part}.csv")
+    if LEFT_OUT in table.column_names:
+        write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
     return found
 
 
 def _rows(found: Mapping[str, Mapping[str, Found]], about: Mapping[str, str]) -> list[dict[str, object]]:
     rows = list[dict[str, object]]()
-    for points, figures in found.items():
-        for metric, (value, interval, n) in figures.items():
+    for points, row in found.items():
+        for metric, (value, interval, n) in row.items():
             low, high = interval or (None, None)
             numbers = {"value": value, "ci_lo": low, "ci_hi": high, "n": n}
             rows.append({"points": points, "metric": metric, **numbers, **about})

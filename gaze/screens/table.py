@@ -28,6 +28,7 @@ FLOATS = {name: [f"{name}{axis}" for axis in AXES[max(width, 1)]] for name, widt
 NUMBERS = ("orientation", "dot_index", "fixation")
 TEXTS = ("sample_id", "subject", "recording", "device", "kind")
 ABOUT = ("split", "model", "run", "fingerprint", "commit", "dataset")  # facts about whole tables, the same in each row
+LEFT_OUT = "left_out"  # of tables from several runs: what the run of the row never saw
 UNIT, DEG_KIND = "unit", "deg_kind"  # of the points; whether err_deg is exact or approximate
 FACTS = tuple(field for fields in FLOATS.values() for field in fields)
 NEEDED = (*TEXTS, "orientation", "fixation", "gt_x", "gt_y", "pred_x", "pred_y", *FACTS)
@@ -190,7 +191,7 @@ def read_predictions(file: str | Path) -> pa.Table:
     # Types are said, not guessed: a column of whole numbers, or of none, must come back as it was written.
     types = {name: pa.float64() for name in names if name.endswith(("_x", "_y", "_z"))}
     types |= dict.fromkeys([*FLOATS["distance_cm"], *(name for name in names if name.startswith("err_"))], pa.float64())
-    types |= dict.fromkeys(NUMBERS, pa.int64()) | dict.fromkeys([*TEXTS, *ABOUT, UNIT, DEG_KIND], pa.string())
+    types |= dict.fromkeys(NUMBERS, pa.int64()) | dict.fromkeys([*TEXTS, *ABOUT, LEFT_OUT, UNIT, DEG_KIND], pa.string())
     options = pyarrow.csv.ConvertOptions(column_types=types, null_values=["", "nan", "NaN"], strings_can_be_null=False)
     try:
         table = pyarrow.csv.read_csv(path, convert_options=options)

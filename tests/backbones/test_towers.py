@@ -8,6 +8,7 @@ from torch import nn
 from gaze.backbones.affnet_face import AFFNetFace
 from gaze.backbones.botnet import BoTNet
 from gaze.backbones.conv_tower import ConvTower
+from gaze.backbones.normalization import Standardize
 from gaze.backbones.swin_stages import SwinStages
 from gaze.backbones.timm_features import TimmFeatures
 
@@ -33,6 +34,22 @@ def test_maps_are_those_of_the_references():
         assert shape(ConvTower(), 40) == (2, 32, 5, 5)
         assert shape(AFFNetFace(), 224) == (2, 64, 5, 5)
         assert shape(BoTNet(), 224) == (2, 512, 28, 28)
+
+
+def test_standardised_crops_differ_in_shape_alone():
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 16, 16) * 0.5
+    plain = Standardize(least=0.0)
+    out = plain(image)
+    torch.testing.assert_close(out.mean((-2, -1)), torch.zeros(2, 1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.square().mean((-2, -1)), torch.ones(2, 1))
+    lit = 0.2 + 0.7 * image  # another lamp, another exposure
+    torch.testing.assert_close(plain(lit), out, atol=1e-4, rtol=0)
+    assert Standardize()(torch.full((1, 3, 8, 8), 0.5)).abs().max() < 1e-4
+    grey = ConvTower(normalize=Standardize).eval()
+    assert grey.layers[0][0].in_channels == 1
+    with torch.no_grad():
+        torch.testing.assert_close(grey(lit), grey(image), atol=0.05, rtol=0.05)
 
 
 def test_a_tower_is_its_layers_in_a_row():

@@ -48,6 +48,27 @@ def test_one_person_left_out(tmp_path):
     assert sum(map(len, parts.values())) == 24
 
 
+def test_everybody_trains_where_nobody_is_spared_for_validation(tmp_path):
+    parts = {s: data(strip(tmp_path), s, hold_out="p03", val_fraction=None) for s in ("train", "val", "test")}
+    people = {split: set(part.labels.subjects) for split, part in parts.items()}
+    assert people["train"] == {"p01", "p02", "p04"}
+    assert people["test"] == {"p03"}
+    assert len(people["val"]) == 1
+    assert people["val"] < people["train"]
+    two = strip(tmp_path / "two", people=("a", "b"))
+    assert data(two, "val", hold_out="b", val_fraction=None).labels.subjects == ["a"]
+
+
+def test_small_pictures_are_opened_once(tmp_path):
+    frames = data(strip(tmp_path), hold_out="p03")
+    before = frames[0].inputs.left_eye
+    for file in (tmp_path / "images").iterdir():
+        file.unlink()
+    assert torch.equal(frames[0].inputs.left_eye, before)
+    with pytest.raises(ImageError):
+        frames[1]
+
+
 def test_splits_are_drawn_by_person_or_told(tmp_path):
     parts = [data(strip(tmp_path / "a"), split) for split in ("train", "val", "test")]
     people = [set(part.labels.subjects) for part in parts]
@@ -131,6 +152,7 @@ def test_the_folder_and_its_table_give_the_same_samples(tmp_path):
     straight = data(folder, "test", hold_out="p02")
     table = ScreenDataset(str(tmp_path / "t.parquet"), "test", ["left_eye", "right_eye"], eye_size=16, hold_out="p02")
     assert straight.labels.sample_id == table.labels.sample_id
+    assert straight.labels.unit == table.labels.unit == "half_windows"
     for a, b in zip(map(straight.__getitem__, range(6)), map(table.__getitem__, range(6)), strict=True):
         assert torch.equal(a.inputs.left_eye, b.inputs.left_eye)
         assert torch.equal(a.targets.point, b.targets.point)

@@ -165,6 +165,23 @@ def test_leaving_one_person_or_device_out(tmp_path):
         ScreenDataset(file, "test", hold_out={"frame": "1"}, **SMALL)
 
 
+def test_who_has_both_devices_is_where_the_table_says(tmp_path):
+    def device(person, frame):
+        return "iPad Air" if frame % 2 else "iPhone 6"
+
+    people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}
+    file = str(table(tmp_path, people, device=device, split=lambda person, _: "test" if person == "dan" else "train"))
+    parts = {
+        split: ScreenDataset(file, split, hold_out={"device": "iPad Air"}, val_fraction=0.3, **SMALL)
+        for split in ("train", "val", "test")
+    }
+    assert parts["test"].labels.subjects == ["dan"]
+    assert sorted([*parts["train"].labels.subjects, *parts["val"].labels.subjects]) == ["anna", "ben", "cleo"]
+    devices = {split: part.labels.devices for split, part in parts.items()}
+    assert devices == {"train": ["iPhone 6"], "val": ["iPhone 6"], "test": ["iPad Air"]}
+    assert sum(map(len, parts.values())) == 8
+
+
 @pytest.mark.parametrize("held", ["cleo", {"device": "iPad Air"}])
 def test_unused_frames_are_in_no_protocol_and_those_for_calibration_in_none_but_theirs(tmp_path, held):
     people = {"anna": 4, "ben": 4, "cleo": 4, "dan": 4}

@@ -57,6 +57,12 @@ def test_a_moved_box_shows_what_is_there():
 
 def test_scale_keeps_the_middle():
     after = ScaleJitter(0.1)(view(), generator(3))
+    stretched = ScaleJitter(0.0, aspect=0.6)(view(), generator(3))
+    for stream, (x, y, w, h) in view().boxes.items():
+        x1, y1, w1, h1 = stretched.boxes[stream]
+        assert (x1 + w1 / 2, y1 + h1 / 2, w1 * h1) == pytest.approx((x + w / 2, y + h / 2, w * h))
+        assert 1 / 1.6 <= (h1 / w1) / (h / w) <= 1.6
+        assert h1 / w1 != pytest.approx(h / w)
     for stream, (x, y, w, h) in BOXES.items():
         nx, ny, nw, nh = after.boxes[stream]
         assert nw / w == pytest.approx(nh / h)

@@ -3,8 +3,9 @@
 import jaxtyping
 import pytest
 import torch
-from torch import nn
 
+from gaze.export.baked import baked_devices
+from gaze.export.screen_graph import ScreenGraph
 from gaze.fusions.channel_attention import ChannelAttention
 from gaze.fusions.hybrid_gaze import HybridGaze
 from gaze.fusions.itracker import ITracker
@@ -99,34 +100,21 @@ MODELS = {
 }
 
 
-class Streams(nn.Module):
-    """The model as a function of tensors."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, face, left_eye, right_eye, geometry, landmarks, imu, imu_valid):
-        inputs = ScreenInputs(face, left_eye, right_eye, geometry, landmarks, imu, imu_valid)
-        return self.model(inputs).point
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_it_exports_for_any_batch_and_with_no_device_in_the_graph(name, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # comparing sizes would make them constants
 
     def tensors(inputs):
         names = ("face", "left_eye", "right_eye", "geometry", "landmarks", "imu", "imu_valid")
-        return tuple(getattr(inputs, n) for n in names)
+        return {n: getattr(inputs, n) for n in names}
 
-    model = Streams(MODELS[name]()).eval()
+    model = ScreenGraph(MODELS[name](), inside=False).eval()
     batch = torch.export.Dim("b")
     example = tensors(inputs_of(3))
     with torch.no_grad():
-        program = torch.export.export(model, example, dynamic_shapes=tuple({0: batch} for _ in example))
+        program = torch.export.export(model, (), example, dynamic_shapes={name: {0: batch} for name in example})
         other = tensors(inputs_of(5))
-        torch.testing.assert_close(program.module()(*other), model(*other), rtol=1e-4, atol=1e-5)
-    for graph in (program.graph, program.run_decompositions().graph):
-        calls = [node for node in graph.nodes if node.kwargs.get("device") is not None]
-        # A number written as a tensor without axes goes along with tensors of any device
-        assert [f"{c.target}: {c.kwargs}" for c in calls if c.target != torch.ops.aten.scalar_tensor.default] == []
+        found, wanted = program.module()(**other), model(**other)
+    assert list(found) == list(wanted)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert baked_devices(program) == []

@@ -124,3 +124,13 @@ def test_each_sample_is_seen_by_itself_and_every_crop_counts(name):
     whole = model(inputs).point
     assert whole.shape == (3, 2)
     torch.testing.assert_close(model(inputs.map(lambda t: t[1:2])).point, whole[1:2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["personal", "point_projected"])
+@pytest.mark.parametrize("name", ["pog_mobile", "pog_affnet", "pog_gazetr", "pog_google_mpe", "pog_fullface"])
+def test_what_a_model_says_of_its_head_holds_inside_of_another(name, head):
+    inside = screens.without_memory(name, f"head={head}").output
+    inside = inside.head if head == "personal" else inside.output
+    own = screens.without_memory(name).output
+    widths = [[getattr(layer, "out_features", str(layer)) for layer in part.hidden] for part in (inside, own)]
+    assert widths[0] == widths[1]
