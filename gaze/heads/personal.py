@@ -58,9 +58,8 @@ class Personal(nn.Module):
 
     def latents(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> Float[Tensor, "b s"]:
         """The numbers of each sample's person; `unknown` for those without and, while training, the hidden."""
-        unknown = (
-            torch.zeros_like(features[:, :1]) + self.unknown
-        )  # a length in numbers would end up in an exported graph
+        # Not by the number of samples, which would become that of an exported graph.
+        unknown = torch.zeros_like(features[:, :1]) + self.unknown
         if inputs.person is None:
             return unknown
         there = inputs.person >= 0
