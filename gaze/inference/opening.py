@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from gaze.calibration.adapted import Change
 from gaze.calibration.calibrated import calibrated, calibration_of, fingerprint
 from gaze.errors import UserError
 from gaze.export.card import KIND, card_beside, parsed
@@ -63,6 +64,11 @@ def open_screen_predictor(
     if calibration is not None and card.calibration is not None:
         raise UserError(f"{path} is calibrated already, by {card.calibration['method']}; leave calibration out")
     personal = None if calibration is None else calibration_of(calibration, card.weights_sha256)
+    if personal is not None and isinstance(personal.correction, Change):
+        raise UserError(
+            f"{calibration} changes the model itself, and {path} can't be changed; give the run, or export it with "
+            f"calibration={calibration}"
+        )
     return ScreenPredictor(file, Views.of_card(card), hardware, calibration=personal)
 
 
