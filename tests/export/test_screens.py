@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 import torch
 
+from gaze.calibration.calibrated import fingerprint
 from gaze.calibration.calibration import Calibration
 from gaze.calibration.corrections import FeatureLinear, Neighbours, Polynomial, SupportVectors
-from gaze.calibration.reports import fingerprint
 from gaze.devices import load_devices, table_hash
 from gaze.errors import UserError
 from gaze.export import int8_cost, screen_graph
