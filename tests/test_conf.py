@@ -19,8 +19,8 @@ CONF = Path(__file__).parents[1] / "conf"
 PACKAGE = Path(__file__).parents[1] / "gaze"
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name not in ("hydra", "__pycache__"))
 STACKS = ("experiment", "sweep")  # variations of a model; they build nothing of their own
-# DESIGN gives the worlds one renderer, so the package is named after what they share.
-ELSEWHERE = {"world": "synthesis"}
+# DESIGN gives the worlds one renderer, so the package is named after what they share. Tools have a key `calibration`.
+ELSEWHERE = {"world": "synthesis", "calibrator": "calibration"}
 FILES = sorted(p for group in GROUPS for p in (CONF / group).glob("*.yaml"))
 NAMES = [f"{p.parent.name}/{p.stem}" for p in FILES]
 
@@ -73,6 +73,15 @@ def test_every_class_with_an_interface_is_reached_by_some_yaml(group):
     for name, (target, above) in bases.items():
         if interface in above:  # what several classes share is reached through them
             assert target in named or any(name in others and t in named for t, others in bases.values()), target
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_group_hides_a_key(path):
+    """Hydra takes KEY=VALUE for the choice of a group as soon as there is one of that name."""
+    config = yaml.safe_load(path.read_text())
+    named = [name for entry in config.get("defaults", []) if isinstance(entry, dict) for name in entry]
+    groups = {name.removeprefix("override ").split("@")[-1].strip("/") for name in named}
+    assert {key for key, value in config.items() if not isinstance(value, dict)} & set(GROUPS) <= groups
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)

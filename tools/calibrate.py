@@ -27,8 +27,8 @@ def main(cfg: DictConfig) -> None:
     if (cfg.run is None) == (cfg.predictions is None):
         found = "neither run nor predictions is given" if cfg.run is None else "both run and predictions are given"
         raise UserError(f"{found}; give run=DIR data=..., or predictions=predictions.csv")
-    check(OmegaConf.create({"calibration": cfg.calibration}))
-    methods = chosen(cfg, "calibration")
+    check(OmegaConf.create({"calibrator": cfg.calibrator}))
+    methods = chosen(cfg, "calibrator")
     predictions = Predictions(read_predictions(cfg.predictions)) if cfg.run is None else predicted(cfg)
     people = people_in(predictions, cfg.people)
     if cfg.dots is not None:

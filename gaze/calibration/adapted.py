@@ -28,7 +28,7 @@ class Change(Correction):
     def apply(self, point: Tensor, features: Tensor | None = None) -> Tensor:
         raise CalibrationError(
             f"this calibration changes the model itself ({len(self.tensors)} of its tensors) and not what it says; "
-            f"predict with calibrated_model(model, calibration)"
+            f"give it together with the run, or a file that was exported with it: calibrated(model, calibration) does it"
         )
 
     def of(self, seen: Dots | Frames) -> Float[Tensor, "n 2"]:

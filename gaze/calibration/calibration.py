@@ -28,8 +28,8 @@ CHANGE = "tensors"  # of a correction: the file beside the JSON that they are in
 class Calibration:
     """The correction of one person's predictions by one model. `none` leaves them as they are.
 
-    Methods that change the model itself have a `Change` as their correction, which nothing but
-    `gaze.calibration.calibrated.calibrated_model` applies; it applies all others, too.
+    Methods that change the model itself have a `Change` as their correction: `gaze.calibration.calibrated` makes the
+    person's model of it, and there is nothing to apply to points.
     """
 
     method: str

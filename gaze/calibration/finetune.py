@@ -12,13 +12,14 @@ from torch import Tensor
 from gaze.calibration.adapted import adapted, frame_weights, looks_of
 from gaze.calibration.corrections import Correction
 from gaze.calibration.dots import CalibrationError, Dots
+from gaze.calibration.training import Training
 from gaze.losses.point import PointLoss
 from gaze.optimizers import matches, modules
 from gaze.seeds import generator
 
 
-@dataclass(frozen=True)
-class FineTune:
+@dataclass(frozen=True, kw_only=True)
+class FineTune(Training):
     """A few epochs of AdamW on the frames of the dots, from the run's weights on.
 
     The model stays in eval mode: a few frames are no statistics for a batch norm, and nothing is dropped. Nothing
@@ -30,32 +31,12 @@ class FineTune:
         loss: of each frame.
         lr: the reference has 1e-4 for the head and 1e-5 for all of a model of somebody who holds still, five times
             that of somebody who moves.
-        epochs, batch_size: passes over the frames, and frames for each step.
-        needs: the fewest dots.
-        offered: dots from which on it is among those that are chosen from; None: only by name.
-        folds: into how many parts dots are divided to be left out; None: each is left out by itself.
-        seed: of the order of frames.
-
-    Raises:
-        ValueError: a setting makes no sense.
+        others: see `Training`; a step takes frames.
     """
 
     parameters: str
     loss: PointLoss
-    lr: float
-    epochs: int = 15
-    batch_size: int = 16
-    needs: int = 1
-    offered: int | None = None
-    folds: int | None = None
-    seed: int = 0
     reads: ClassVar[str] = "looks"
-
-    def __post_init__(self) -> None:
-        if self.lr <= 0 or self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"lr {self.lr}, epochs {self.epochs}, batch_size {self.batch_size}; expected all of them above 0"
-            )
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> Correction:
         return adapted(self, dots, weight)

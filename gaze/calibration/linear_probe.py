@@ -12,11 +12,12 @@ from torch import Tensor
 from gaze.calibration.corrections import Polynomial
 from gaze.calibration.dots import Dots
 from gaze.calibration.methods import balanced
+from gaze.calibration.training import Training
 from gaze.seeds import generator
 
 
-@dataclass(frozen=True)
-class LinearProbe:
+@dataclass(frozen=True, kw_only=True)
+class LinearProbe(Training):
     """A layer from two numbers to two, which begins as the identity and is trained by AdamW.
 
     Rate, epochs and batch are those that MobilePoG's authors calibrate with; the loss is the mean squared error. What
@@ -24,27 +25,11 @@ class LinearProbe:
     identity to zero. All resamplings are trained at once: AdamW treats each number by itself.
 
     Args:
-        lr, epochs, batch_size: of the training.
-        needs: the fewest dots.
-        offered: dots from which on it is among those that are chosen from; None: only by name.
-        folds: into how many parts dots are divided to be left out; None: each is left out by itself.
-        seed: of the order of dots.
+        all: see `Training`; a step takes dots.
     """
 
     lr: float = 0.05
-    epochs: int = 15
-    batch_size: int = 16
-    needs: int = 1
-    offered: int | None = None
-    folds: int | None = None
-    seed: int = 0
     reads: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        if self.lr <= 0 or self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"lr {self.lr}, epochs {self.epochs}, batch_size {self.batch_size}; expected all of them above 0"
-            )
 
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> Polynomial:
         weight = balanced(weight)

@@ -85,7 +85,7 @@ class FeatureRidge:
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> FeatureLinear:
         assert dots.features is not None
         weight = balanced(weight)
-        mean, scale = _moments(dots.features, weight)
+        mean, scale = _feature_moments(dots.features, weight)
         middle = _average(dots.residual, weight)
         root = weight.sqrt().unsqueeze(-1)
         design = root * (dots.features - mean.unsqueeze(-2)) / scale.unsqueeze(-2)
@@ -129,7 +129,7 @@ class SupportVectorFit:
     def fit(self, dots: Dots, weight: Float[Tensor, "*r k"]) -> SupportVectors:
         assert dots.features is not None
         weight = balanced(weight)
-        _, scale = _moments(dots.features, weight)
+        _, scale = _feature_moments(dots.features, weight)
         target = dots.target if self.absolute else dots.residual
         middle = _average(target, weight)
         dual, bias = support_vector_regression(
@@ -140,6 +140,8 @@ class SupportVectorFit:
         )
         return SupportVectors(dots.features, scale, dual, bias + middle, self.absolute)
 
+
+LEAST_SPREAD = 0.3  # of a feature, as a part of the root mean square of all features' spreads
 
 READS = {
     "features": "reads the model's features, which a table of predictions lacks; give run=...",
@@ -202,3 +204,16 @@ def _moments(
     square = _average((value - value.mean(0)).square(), weight) - (mean - value.mean(0)).square()
     deviation = square.clamp(min=0).sqrt()
     return mean, torch.where(deviation > 1e-6, deviation, 1.0)
+
+
+def _feature_moments(
+    value: Float[Tensor, "k c"], weight: Float[Tensor, "*r k"]
+) -> tuple[Float[Tensor, "*r c"], Float[Tensor, "*r c"]]:
+    """Mean and deviation; no deviation is below a part of what is usual.
+
+    A feature that is nearly still on a few dots says nothing there, but divided by that little it would shout on the
+    first frame that moves it.
+    """
+    mean, deviation = _moments(value, weight)
+    usual = torch.where(deviation == 1.0, 0.0, deviation).square().mean(-1, keepdim=True).sqrt()
+    return mean, torch.maximum(torch.where((deviation == 1.0) & (usual > 0), 0.0, deviation), LEAST_SPREAD * usual)

@@ -51,9 +51,9 @@ def left_out_error(method: Method | None, dots: Dots, weight: Float[Tensor, "*r 
 def choose(methods: Sequence[Method], dots: Dots, weight: Float[Tensor, "*r k"]) -> Int[Tensor, "*r"]:
     """The number of the method to use, -1 for none, in each resampling; all have the same number K of dots.
 
-    Among the methods whose leave-one-dot-out error is smaller than no calibration's beyond noise, the first
-    unless another is better than it beyond noise. Beyond noise: the mean difference over dots exceeds
-    its standard error. One dot cannot be left out: the first method is taken unchecked.
+    Among the methods whose leave-one-dot-out error is smaller than no calibration's, the first unless another is
+    better than it beyond noise: the mean difference over dots exceeds its standard error. One dot cannot be left out:
+    the first method is taken unchecked.
     """
     count = int((weight > 0).sum(-1).max())
     if not methods:
@@ -62,8 +62,8 @@ def choose(methods: Sequence[Method], dots: Dots, weight: Float[Tensor, "*r k"])
         return torch.zeros(weight.shape[:-1], dtype=torch.int64)
     plain = left_out_error(None, dots, weight)
     errors = [left_out_error(method, dots, weight) for method in methods]
-    helps = torch.stack([_smaller(error, plain, weight) for error in errors])
     total = torch.stack([error.sum(-1) for error in errors])
+    helps = total < plain.sum(-1)
     best = torch.where(helps, total, torch.inf).argmin(0)
     better = torch.stack([_smaller(error, errors[0], weight) for error in errors])
     best = torch.where(helps[0] & ~better.gather(0, best[None])[0], 0, best)
@@ -78,7 +78,7 @@ def _folds(weight: Float[Tensor, "*r k"], count: int | None) -> Int[Tensor, "*r 
 
 
 def _smaller(error: Float[Tensor, "*r k"], than: Float[Tensor, "*r k"], weight: Float[Tensor, "*r k"]) -> Tensor:
-    """Is the mean error smaller, by more than the standard error of the difference?"""
+    """Is the mean error smaller beyond noise, by more than the standard error of the difference?"""
     used = (weight > 0).to(error.dtype)
     count = used.sum(-1)
     gain = (than - error) * used

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import gaze
-from gaze.calibration.calibrated import fingerprint
-from gaze.calibration.calibration import Calibration, read_calibration
+from gaze.calibration.calibrated import calibrated, calibration_of, fingerprint
+from gaze.calibration.calibration import Calibration
 from gaze.datasets.screen_view import STREAMS
 from gaze.devices import load_devices, table_hash
 from gaze.export import card
@@ -52,11 +52,12 @@ class Screens(Plan):
     def __init__(self, run: str | Path, model: nn.Module, config: DictConfig, wishes: Wishes, kind: Format) -> None:
         _check(wishes)
         self.run, self.config, self.wishes, self.kind = run, plain_config(config), wishes, kind
+        self.calibration = _calibration(wishes.calibration, run)
+        model, self.after = calibrated(model, self.calibration)
         self.whole, self.inside = model, wishes.preprocess == "inside"
         eight = wishes.weights == "int8" and not kind.quantises
         self.model = in_eight_bits(model, keep=getattr(model, "output", None)) if eight else model
-        self.calibration = _calibration(wishes.calibration, run)
-        self.graph = ScreenGraph(self.model, self.inside, correction_module(self.calibration)).eval()
+        self.graph = ScreenGraph(self.model, self.inside, correction_module(self.after)).eval()
         dataset = self.config.get("dataset") or {}
         self.streams = streams_of(used(model, look(dataset, 2)), self.inside)
         self.pictures = [name for name in STREAMS if name in self.streams] if self.inside else []
@@ -139,7 +140,7 @@ class Screens(Plan):
     def _reference(self, asked: ScreenInputs) -> dict[str, Tensor]:
         """What PyTorch says, calibrated in float64 as by `gaze.calibration`."""
         found = self.model(asked)
-        point = found.point if self.calibration is None else self.calibration.apply(found.point, found.features)
+        point = found.point if self.after is None else self.after.apply(found.point, found.features)
         return named(found, point)
 
     def _packed(self, asked: ScreenInputs) -> dict[str, Tensor]:
@@ -211,25 +212,7 @@ def _check(wishes: Wishes) -> None:
 
 
 def _calibration(file: str | None, run: str | Path) -> Calibration | None:
-    if file is None:
-        return None
-    calibration = read_calibration(file)
-    check_calibration(calibration, file, fingerprint(run))
-    return calibration
-
-
-def check_calibration(calibration: Calibration, file: str | Path, weights_sha256: str) -> None:
-    """Refuse a calibration of another model.
-
-    Raises:
-        ExportError: it was made with other weights.
-    """
-    made_with = calibration.about.get("fingerprint", "")
-    if made_with and made_with != weights_sha256:
-        raise ExportError(
-            f"{file} was made with other weights (sha256 {made_with[:12]}...) than this model's ({weights_sha256[:12]}...); "
-            "calibrate again with tools/calibrate.py run=..."
-        )
+    return None if file is None else calibration_of(file, fingerprint(run))
 
 
 def _summary(calibration: Calibration | None) -> dict[str, Any] | None:

@@ -58,7 +58,8 @@ class Personal(nn.Module):
 
     def latents(self, features: Float[Tensor, "b c"], inputs: ScreenInputs) -> Float[Tensor, "b s"]:
         """The numbers of each sample's person; `unknown` for those without and, while training, the hidden."""
-        unknown = self.unknown.expand(len(features), -1)
+        # Not by the number of samples, which would become that of an exported graph.
+        unknown = torch.zeros_like(features[:, :1]) + self.unknown
         if inputs.person is None:
             return unknown
         there = inputs.person >= 0
@@ -70,4 +71,5 @@ class Personal(nn.Module):
         self, features: Float[Tensor, "b c"], latents: Float[Tensor, "b s"], inputs: ScreenInputs
     ) -> ScreenPrediction:
         """What the head says of persons with these numbers."""
-        return self.head(torch.cat([features, latents.to(features.dtype)], 1), inputs)
+        # No cast where autocast made features shorter: it would bake a device into an exported graph.
+        return self.head(torch.cat([features, latents], 1), inputs)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gaze.calibration.calibrated import fingerprint
+from gaze.calibration.adapted import Change
+from gaze.calibration.calibrated import calibrated, calibration_of, fingerprint
 from gaze.errors import UserError
 from gaze.export.card import KIND, card_beside, parsed
 from gaze.export.exported import ExportedScenes, ExportedScreens, is_exported, open_exported
 from gaze.export.formats import SUFFIXES
 from gaze.hardware import Hardware
 from gaze.inference.predictor import ScenePredictor
-from gaze.inference.screen_predictor import ScreenPredictor, Views, checked_calibration
+from gaze.inference.screen_predictor import ScreenPredictor, Views
 from gaze.models.inputs import taken_by
 from gaze.runs import load_config, load_model, plain_config
 from gaze.signatures import locate
@@ -53,16 +54,21 @@ def open_screen_predictor(
     path = Path(run)
     if not is_exported(path):
         views = Views.of_run(plain_config(load_config(path)).get("dataset") or {})
-        model = load_model(path)
-        personal = None if calibration is None else checked_calibration(calibration, fingerprint(path))
-        return ScreenPredictor(model, views, hardware, amp, personal)
+        personal = None if calibration is None else calibration_of(calibration, fingerprint(path))
+        model, after = calibrated(load_model(path), personal)
+        return ScreenPredictor(model, views, hardware, amp, after)
     file = _opened(path, hardware, amp, trust)
     if not isinstance(file, ExportedScreens):
         raise UserError(f"{path} holds a scene model; expected one of the point of gaze")
     card = file.facts
     if calibration is not None and card.calibration is not None:
         raise UserError(f"{path} is calibrated already, by {card.calibration['method']}; leave calibration out")
-    personal = None if calibration is None else checked_calibration(calibration, card.weights_sha256)
+    personal = None if calibration is None else calibration_of(calibration, card.weights_sha256)
+    if personal is not None and isinstance(personal.correction, Change):
+        raise UserError(
+            f"{calibration} changes the model itself, and {path} can't be changed; give the run, or export it with "
+            f"calibration={calibration}"
+        )
     return ScreenPredictor(file, Views.of_card(card), hardware, calibration=personal)
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gaze.calibration.calibration import Calibration, read_calibration
+from gaze.calibration.calibration import Calibration
 from gaze.datasets.screen_view import STREAMS
 from gaze.errors import UserError
 from gaze.export.card import Card
-from gaze.export.screens import check_calibration
 from gaze.hardware import Hardware
 from gaze.landmarks.points import DEFAULT
 from gaze.types import ScreenInputs, ScreenPrediction
@@ -86,17 +85,6 @@ class ScreenPredictor:
         if self.calibration is None:
             return found, found.point
         return replace(found, point=self.calibration.apply(found.point, found.features)), found.point
-
-
-def checked_calibration(file: str, weights_sha256: str) -> Calibration:
-    """The calibration in a file, which is that of a model with these weights.
-
-    Raises:
-        CalibrationError, ExportError: it is none, or of another model.
-    """
-    calibration = read_calibration(file)
-    check_calibration(calibration, file, weights_sha256)
-    return calibration
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -91,26 +92,28 @@ def _biases(axes: Axes, mean: dict[str, Float[Tensor, "u 2"]], unit: str) -> Non
 
 def curve_picture(table: Table, file: Path) -> None:
     """Write a PNG: a line per method, frames on the left and fixations on the right."""
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(13, 5), layout="constrained")
     FigureCanvasAgg(figure)
     rows = table.to_pylist()
     plain = max((row["before_cm"] for row in rows), default=1.0)
+    names = list(dict.fromkeys(row["method"] for row in rows))
     for axes, column, what in zip(
         figure.subplots(1, 2), ("error_cm", "fixation_error_cm"), ("frame", "fixation"), strict=True
     ):
-        for name in dict.fromkeys(row["method"] for row in rows):
+        for number, name in enumerate(names):
             line = [(row["points"], row[column]) for row in rows if row["method"] == name]
-            style = {"color": EMPHASISED[name], "linewidth": 2.5} if name in EMPHASISED else {"linewidth": 1.2}
-            axes.plot(*zip(*line, strict=True), marker="o", markersize=4, label=name, **style)
+            colour, width = EMPHASISED.get(name, colormaps["tab20"](number % 20)), 2.5 if name in EMPHASISED else 1.4
+            axes.plot(*zip(*line, strict=True), marker="o", markersize=4, label=name, color=colour, linewidth=width)
         points = sorted({row["points"] for row in rows})
         axes.set_xscale("log")
         axes.set_xticks(points, [str(count) for count in points])
         axes.set_xticks([], minor=True)
-        # Some methods explode with few points; what is worse than twice no calibration need not be readable.
-        axes.set_ylim(0, 2 * plain)
+        # Some methods explode with few points; what is much worse than no calibration need not be readable.
+        least = min((row[column] for row in rows), default=0.0)
+        axes.set_ylim(max(0.0, least - 0.1 * plain), 1.4 * plain)
         axes.set(xlabel="calibration points", ylabel=f"mean error of a {what} on held-out dots, cm")
         axes.grid(alpha=0.3)
     if rows:
-        axes.legend(fontsize=8)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8)
         figure.suptitle(f"{max(row['users'] for row in rows)} users, {rows[0]['draws']} draws of dots each")
     figure.savefig(file, dpi=90)

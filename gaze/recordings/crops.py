@@ -35,7 +35,8 @@ class Pictures:
         face_size: px, square; what a crop shows of its box. The crop is larger by its margin.
         eye_size: px, square.
         margin: how far crops reach beyond their boxes on each side, as a fraction of the box, so that training can
-            move, scale and roll the box within the crop. A fifth holds what the usual settings do.
+            move, scale and roll the box within the crop. The default holds what the usual settings do, and is a whole
+            number of px of the usual sizes and of their halves, so that a box that isn't moved needs no interpolation.
         quality: of JPEG.
         padding: of crops beyond the frame: replicate or black.
     """
@@ -43,7 +44,7 @@ class Pictures:
     images: str = "crops"
     face_size: int = 448
     eye_size: int = 128
-    margin: float = 0.2
+    margin: float = 0.1875
     quality: int = 95
     padding: str = "replicate"
 
@@ -54,9 +55,7 @@ class Pictures:
         if min(self.face_size, self.eye_size) < 8 or not 1 <= self.quality <= 100:
             raise UserError(f"sizes must be 8 px or more and quality 1 to 100; found {asdict(self)}")
         if not 0 <= self.margin <= LARGEST:
-            raise UserError(
-                f"margin is {self.margin}; expected a fraction of a box from 0 to {LARGEST:g}, 0.2 is usual"
-            )
+            raise UserError(f"margin is {self.margin}; expected a fraction of a box from 0 to {LARGEST:g}")
 
     def of(self, finished: bool) -> Pictures:
         """How they are kept of a reader that gives finished crops, or frames: only what is cut here has a margin."""

@@ -9,6 +9,7 @@ import torch
 from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved
+from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
@@ -20,6 +21,7 @@ from gaze.heads.heatmap_decoder import HeatmapDecoder
 from gaze.heads.point import PointHead
 from gaze.models.gazelle import GazeLLE
 from gaze.models.screen import ScreenModel
+from tests.groups import build, node
 from tests.stubs.screen import Trunk
 
 
@@ -60,6 +62,11 @@ def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_c
     rows = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
     assert [row["ours"] for row in rows] == ["fp32", "bf16"]
     assert all(row["same"] and row["ratio"] > 0 for row in rows)
+
+
+def test_frames_are_augmented_as_they_are_by_default():
+    theirs = [build(change) for change in node("dataset", "pog_parquet").augmentations]
+    assert [(type(a), vars(a)) for a in usual()] == [(type(a), vars(a)) for a in theirs]
 
 
 def test_an_unknown_workload_is_a_sentence(suite, tmp_path):

@@ -13,17 +13,17 @@ from gaze.hardware import Hardware
 from gaze.runs import chosen
 from gaze.types import ScreenInputs
 
-CONF = Path(__file__).parents[2] / "conf" / "calibration"
+CONF = Path(__file__).parents[2] / "conf" / "calibrator"
 OF_MODELS = ("finetune_head", "finetune_full", "latent")  # what they fit is a part of the model
 
 
 @cache
 def methods():
-    """All that conf/calibration has, the usual ones first and in their order."""
+    """All that conf/calibrator has, the usual ones first and in their order."""
     with initialize_config_module("gaze.conf"):
-        usual = list(compose("calibrate").calibration)
+        usual = list(compose("calibrate").calibrator)
         others = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in usual)
-        return chosen(compose("calibrate", [f"calibration=[{','.join([*usual, *others])}]"]), "calibration")
+        return chosen(compose("calibrate", [f"calibrator=[{','.join([*usual, *others])}]"]), "calibrator")
 
 
 MATRIX = torch.tensor([[1.1, 0.05], [-0.04, 0.9]], dtype=torch.float64)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from gaze.calibration.calibrated import calibrated_model, check_run
+from gaze.calibration.calibrated import calibrated, calibration_of
 from gaze.calibration.calibration import calibrate, read_calibration
 from gaze.calibration.dots import CalibrationError, dots_of
 from gaze.calibration.held_out import outcome
@@ -62,12 +62,14 @@ def test_the_file_and_its_tensors_make_the_model_of_the_person(name, tmp_path):
     again = read_calibration(tmp_path / "anna.json")
     inputs = ScreenInputs(geometry=frames.looks.heard.inputs.geometry)
     with torch.no_grad():
-        own = calibrated_model(model, again)(inputs).point.double()
+        changed, left = calibrated(model, again)
+        own = changed(inputs).point.double()
+    assert left is None
     torch.testing.assert_close(own, made.correction.of(frames), atol=1e-5, rtol=1e-5)
     assert (own - frames.target).norm() < 0.8 * (frames.point - frames.target).norm()
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), key  # the run's model is for everybody
-    with pytest.raises(CalibrationError, match=r"changes the model itself .*predict with calibrated_model"):
+    with pytest.raises(CalibrationError, match=r"changes the model itself .*give it together with the run"):
         again.apply(frames.point)
 
 
@@ -148,12 +150,14 @@ def test_files_of_other_models_and_without_their_tensors_are_refused(tmp_path):
     calibrate(dots, QUICK, "finetune_head", {"fingerprint": "0" * 64, "subject": "anna", "run": "there"}).write(file)
     wide = Reader(PointHead(8, hidden=[5]))
     with pytest.raises(CalibrationError, match=r"output.hidden.0.* of \(16.*\) and the model has one of \(5"):
-        calibrated_model(wide, read_calibration(file))
+        calibrated(wide, read_calibration(file))
     with pytest.raises(CalibrationError, match="output.hidden.0.* of .* the model has none; give the run"):
-        calibrated_model(Reader(PointHead(8, hidden=[])), read_calibration(file))
-    (tmp_path / "run" / "best").mkdir(parents=True)
-    with pytest.raises(Exception, match="holds no weights; train it first, or give another run"):
-        check_run(read_calibration(file), tmp_path / "run")
+        calibrated(Reader(PointHead(8, hidden=[])), read_calibration(file))
+    with pytest.raises(
+        CalibrationError, match=r"anna.json was made with other weights \(sha256 000000000000...\) than"
+    ):
+        calibration_of(file, "1" * 64)
+    assert calibration_of(file, "0" * 64).about["subject"] == "anna"
     tensors = tmp_path / "anna.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:40])
     with pytest.raises(CalibrationError, match="anna.safetensors is a damaged calibration"):
@@ -168,35 +172,11 @@ def test_files_of_other_models_and_without_their_tensors_are_refused(tmp_path):
         read_calibration(file)
 
 
-@pytest.mark.parametrize("name", ["affine_ridge", "knn", "ridge_feat", "svr", "none"])
-def test_a_calibrated_model_says_what_its_calibration_does(name):
+def test_what_is_fitted_to_points_leaves_the_model_alone():
     model, frames = looked(head())
-    dots, _ = dots_of(frames)
-    made = calibrate(dots, methods() if name != "none" else {}, None if name == "none" else name)
-    inputs = frames.looks.heard.inputs
-    with torch.no_grad():
-        found = calibrated_model(model, made)(inputs)
-    torch.testing.assert_close(found.point, made.apply(frames.point, frames.features).float(), atol=1e-4, rtol=1e-4)
-    assert found.features.shape == (len(frames), 16)
-
-
-class Point(torch.nn.Module):
-    """A model that takes and gives a tensor, as exporters want it."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, geometry):
-        return self.model(ScreenInputs(geometry=geometry)).point
-
-
-def test_a_calibrated_model_can_be_exported():
-    model, frames = looked(head())
-    made = calibrate(dots_of(frames)[0], methods(), "affine_ridge")
-    geometry = frames.looks.heard.inputs.geometry
-    program = torch.export.export(Point(calibrated_model(model, made)), (geometry,)).module()
-    torch.testing.assert_close(program(geometry), made.apply(frames.point).float(), atol=1e-4, rtol=1e-4)
+    made = calibrate(dots_of(frames)[0], methods(), "offset")
+    assert calibrated(model, made) == (model, made)
+    assert calibrated(model, None) == (model, None)
 
 
 def test_a_model_with_a_head_is_listened_to():

@@ -26,19 +26,25 @@ def test_the_choice_is_never_worse_than_none_on_its_own_dots(seed, count):
     assert made.left_out_cm[made.method] <= made.left_out_cm[NONE]
 
 
-def test_nobody_is_calibrated_whose_errors_are_noise():
+def test_who_is_off_by_noise_alone_is_left_alone_or_hardly_moved():
     people = [person(seed, 9, noise=1.0, matrix=EYE, shift=NOWHERE) for seed in range(20)]
-    chosen = [calibrate(dots_of(frames)[0], methods()).method for frames in people]
-    assert chosen.count(NONE) >= 16
-    frames = people[chosen.index(NONE)]
-    assert calibrate(dots_of(frames)[0], methods()).apply(frames.point) is frames.point
+    made = [calibrate(dots_of(frames)[0], methods()) for frames in people]
+    alone = [found.method == NONE for found in made]
+    assert sum(alone) > 10
+    other = person(99, 200, noise=1.0, matrix=EYE, shift=NOWHERE)  # whom all calibrations would be of no use
+    error = [(found.apply(other.point) - other.target).norm(dim=-1).mean() for found in made]
+    before = (other.point - other.target).norm(dim=-1).mean()
+    assert torch.stack(error).mean() < 1.05 * before
+    assert max(error) < 1.2 * before
+    frames = people[alone.index(True)]
+    assert made[alone.index(True)].apply(frames.point) is frames.point
 
 
 def test_the_defaults_go_by_the_number_of_dots():
     dots, _ = dots_of(person(dots=12, features=3))
-    first = [candidates(methods(), dots, count)[0] for count in (1, 4, 5, 30)]
-    assert first == [*["offset_shrunk"] * 2, *["affine_ridge"] * 2]
-    assert "ridge_feat" in candidates(methods(), dots, 9)
+    assert candidates(methods(), dots, 1) == ["offset_shrunk"]
+    assert candidates(methods(), dots, 4) == ["offset_shrunk", "offset"]
+    assert candidates(methods(), dots, 9)[:4] == ["offset_shrunk", "affine_ridge", "offset", "ridge_feat"]
     assert not set(OF_MODELS) & set(candidates(methods(), dots, 9))  # there is no model
     assert calibrate(dots_of(person(dots=9))[0], methods()).method == "affine_ridge"
     assert calibrate(dots_of(person(dots=1))[0], methods()).method == "offset_shrunk"

@@ -65,6 +65,17 @@ def test_features_that_tell_the_residual_are_read():
     assert close.norm(dim=-1).mean() < 0.6 * told.residual.norm(dim=-1).mean()
 
 
+def test_a_feature_that_hardly_moves_on_the_dots_does_not_shout_later():
+    dots, _ = dots_of(person(dots=9, noise=1.0, features=6))
+    still = dots.features.clone()
+    still[:, 0] = 1e-3 * still[:, 0]
+    later = still.clone()
+    later[:, 0] = 1.0
+    for name in ("ridge_feat", "svr"):
+        fit = methods()[name].fit(replace(dots, features=still), dots.frames)
+        assert (fit.apply(dots.point, later) - fit.apply(dots.point, still)).norm(dim=-1).max() < 2
+
+
 def test_ridge_on_features_is_scikit_learns():
     linear = pytest.importorskip("sklearn.linear_model")
     dots, _ = dots_of(person(dots=9, frames=1, features=20))
@@ -115,7 +126,7 @@ def test_many_resamplings_at_once_are_each_alone(name):
     ("name", "message"),
     [
         ("affine_ridge", "affine_ridge needs at least 3 dots and there is 1"),
-        ("afine", "no calibration method 'afine'; choose one of affine_ridge, offset_shrunk"),
+        ("afine", "no calibration method 'afine'; choose one of offset_shrunk, affine_ridge"),
     ],
 )
 def test_one_dot_suffices_for_some(name, message):

@@ -391,6 +391,7 @@ def test_the_usual_jitter_of_stored_crops_shows_what_the_frame_shows(tmp_path):
     usual = [build(change) for change in node("dataset", "pog_parquet").augmentations[:3]]
     assert [type(change).__name__ for change in usual] == ["BoxJitter", "ScaleJitter", "Roll"]
     usual[2].probability = 1.0
+    usually = Pictures().margin
 
     def shown(images, margin, cut):
         pictures = Pictures(images=images, face_size=96, eye_size=48, margin=margin).of(finished=False)
@@ -400,7 +401,7 @@ def test_the_usual_jitter_of_stored_crops_shows_what_the_frame_shows(tmp_path):
         data = ScreenDataset(str(file), "train", face_size=48, eye_size=24, cut=cut, augmentations=usual)
         return [data.sample(0, generator(seed)).inputs for seed in range(8)]
 
-    how = (("frame", 0.2, "frame"), ("crops", 0.2, "stored"), ("crops", 0.0, "stored"))
+    how = (("frame", usually, "frame"), ("crops", usually, "stored"), ("crops", 0.0, "stored"))
     whole, stored, bare = (shown(*one) for one in how)
     for stream in ("face", "left_eye", "right_eye"):
         expected, found, smeared = (

@@ -10,9 +10,10 @@ import onnxruntime
 import pytest
 import torch
 
+from gaze.calibration.adapted import Change
+from gaze.calibration.calibrated import fingerprint
 from gaze.calibration.calibration import Calibration
 from gaze.calibration.corrections import FeatureLinear, Neighbours, Polynomial, SupportVectors
-from gaze.calibration.reports import fingerprint
 from gaze.devices import load_devices, table_hash
 from gaze.errors import UserError
 from gaze.export import int8_cost, screen_graph
@@ -24,6 +25,8 @@ from gaze.export.int8 import in_eight_bits
 from gaze.export.licences import Licence, licences, research_only
 from gaze.export.screen_graph import named
 from gaze.export.screens import look
+from gaze.hardware import Hardware
+from gaze.inference.opening import open_screen_predictor
 from gaze.runs import load_config, load_model, plain_config
 from tests.export.screen_runs import write_screen_run
 from tests.made_once import made_once
@@ -91,6 +94,16 @@ def test_a_calibrated_program_takes_floats_and_moves_points(run, files):
     torch.testing.assert_close(file(inputs).point, model(inputs).point + torch.tensor([0.5, -1.5]), atol=1e-5, rtol=0)
     assert file.facts.calibration["subject"] == "anna"
     assert "values from 0 to 1" in file.facts.normalisation
+
+
+def test_a_file_can_t_be_changed_by_a_calibration(files, run, tmp_path):
+    replace(personal(run), correction=Change({"x": torch.zeros(1)})).write(tmp_path / "anna.json")
+    with pytest.raises(
+        UserError, match=r"anna.json changes the model itself.*give the run, or export it with calibration="
+    ):
+        open_screen_predictor(files["onnx"].path, Hardware("cpu"), calibration=str(tmp_path / "anna.json"))
+    with pytest.raises(UserError, match="toy.pt2 is calibrated already, by offset; leave calibration out"):
+        open_screen_predictor(files["pt2"].path, Hardware("cpu"), trust=True, calibration=str(tmp_path / "anna.json"))
 
 
 def test_a_trace_says_the_same(run, tmp_path):

@@ -28,6 +28,31 @@ def test_unknown_persons_have_zeros_and_others_their_own_numbers():
     torch.testing.assert_close(personal.given(features, numbers, ScreenInputs()).point[0], found[1])
 
 
+class Tensors(torch.nn.Module):
+    """The head between tensors, as exporters want it."""
+
+    def __init__(self, personal):
+        super().__init__()
+        self.personal = personal
+
+    def forward(self, features):
+        return self.personal(features, ScreenInputs()).point
+
+
+def test_numbers_of_the_unknown_are_somebodys_in_exports_too_for_any_number_of_frames():
+    personal = head().eval().requires_grad_(False)
+    plain = personal(torch.ones(2, 5), ScreenInputs()).point
+    personal.unknown.copy_(torch.arange(6.0))
+    assert "unknown" not in personal.state_dict()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(Tensors(personal), (torch.zeros(3, 5),), dynamic_shapes={"features": {0: batch}})
+    found = program.module()(torch.ones(2, 5))
+    torch.testing.assert_close(
+        found, personal.given(torch.ones(2, 5), torch.arange(6.0).expand(2, -1), ScreenInputs()).point
+    )
+    assert not torch.allclose(found, plain)
+
+
 def test_training_hides_some_persons_and_evaluation_none():
     personal = head(hidden_share=0.5)
     torch.nn.init.ones_(personal.latent.weight)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gaze.calibration.adapted import Change
 from gaze.calibration.calibration import Calibration
 from gaze.calibration.corrections import Polynomial
 from gaze.datasets.crops import crop_box
@@ -16,6 +17,7 @@ from gaze.datasets.image import ImageError, read_image
 from gaze.datasets.screen import ScreenDataset
 from gaze.devices import find_device, load_devices
 from gaze.errors import UserError
+from gaze.export.screens import look
 from gaze.geometry import screen_to_camera_plane, turned_size
 from gaze.hardware import Hardware
 from gaze.inference.landmarker import FoundFace, NoFace, SeveralFaces, found_face
@@ -193,6 +195,16 @@ def test_tables_tell_their_screens_and_truth_and_calibration_moves_points(tmp_pa
         assert after["raw_y_cm"] == before["y_cm"]
         px_per_cm = 750 / 5.85
         assert float(after["x_px"]) == pytest.approx(float(before["x_px"]) + px_per_cm, abs=0.2)
+
+
+def test_a_calibration_that_changes_the_model_is_applied(tmp_path):
+    run = write_screen_run(tmp_path / "run")
+    change = Change({"output.standard.mean_cm": torch.tensor([4.0, -5.0])})
+    Calibration("finetune_full", change, 1, 1, [[1.0, 0.0], [0.0, 1.0]], [3.0, 0.0]).write(tmp_path / "anna.json")
+    inputs = look({"streams": ["face", "left_eye", "right_eye", "geometry"], "face_size": 16, "eye_size": [8, 12]}, 3)
+    own, _ = open_screen_predictor(run, Hardware("cpu"))(inputs)
+    hers, _ = open_screen_predictor(run, Hardware("cpu"), calibration=str(tmp_path / "anna.json"))(inputs)
+    torch.testing.assert_close(hers.point, own.point + torch.tensor([3.0, 0.0]))
 
 
 def test_sources_are_told_apart(tmp_path):

@@ -39,7 +39,14 @@ def test_a_box_is_in_the_middle_of_what_is_stored_of_it():
 
 @pytest.mark.parametrize(
     ("side", "margin", "block", "stored"),
-    [(448, 0.2, 8, 632), (128, 0.2, 8, 184), (40, 0.2, 1, 56), (100, 0.1, 1, 120), (45, 0.0, 8, 45)],
+    [
+        (448, 0.1875, 8, 616),
+        (128, 0.1875, 8, 176),
+        (448, 0.2, 8, 632),
+        (40, 0.2, 1, 56),
+        (100, 0.1, 1, 120),
+        (45, 0.0, 8, 45),
+    ],
 )
 def test_crops_grow_by_their_margin(side, margin, block, stored):
     assert stored_side(side, margin, block) == stored
