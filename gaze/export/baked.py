@@ -28,12 +28,16 @@ def forget_checks(program: ExportedProgram) -> None:
             part.recompile()
 
 
-def baked_devices(program: ExportedProgram) -> list[str]:
+def baked_devices(program: ExportedProgram, deep: bool = True) -> list[str]:
     """What in a program names a device: calls that make or check tensors on one, and tensors that are not on the CPU.
 
-    The graph is looked at as it is and in PyTorch's core operations, stretches of it that are graphs of their own included.
+    Stretches of the graph that are graphs of their own are looked at, too.
+
+    Args:
+        deep: look at PyTorch's core operations as well, which takes longer than the rest of an export. Only they name the
+            device where an operation makes a tensor inside: that of the trace, so the CPU.
     """
-    graphs = (program.graph_module, program.run_decompositions().graph_module)
+    graphs = [program.graph_module, *([program.run_decompositions().graph_module] if deep else [])]
     found = [f"{node.target}({device})" for whole in graphs for node, device in _calls(whole)]
     for name, tensor in chain(program.state_dict.items(), program.constants.items()):
         if isinstance(tensor, torch.Tensor) and tensor.device.type != "cpu":
@@ -50,7 +54,7 @@ def refuse_baked(program: ExportedProgram, cpu: bool = False) -> None:
     Raises:
         ExportError: names what binds it.
     """
-    _refuse([name for name in baked_devices(program) if not (cpu and name.endswith("(cpu)"))])
+    _refuse([name for name in baked_devices(program, deep=not cpu) if not (cpu and name.endswith("(cpu)"))])
 
 
 def baked_in_script(script: Any) -> list[str]:
