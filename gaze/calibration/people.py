@@ -72,6 +72,10 @@ def predict(
 def people_in(predictions: Predictions, names: Sequence[str] | None = None) -> dict[str, Person]:
     """The people by name. Meant for calibration are all dots of a person of whom none is marked.
 
+    Where some are marked, the person's frames are those in the same hands: of the kinds of device and the
+    orientations that the marked dots were shown on. What a model is off by on a phone held upright says little
+    of a tablet held sideways, and dots of the one can't tell whether a correction helps on the other.
+
     Args:
         names: who is asked about; None: all.
 
@@ -91,9 +95,16 @@ def people_in(predictions: Predictions, names: Sequence[str] | None = None) -> d
     if unknown:
         some = ", ".join(list(of_person)[:20])
         raise CalibrationError(f"there is nobody called {', '.join(map(repr, unknown))}; the split has {some}")
-    found = {}
+    held = _situations(table)
+    found, elsewhere = {}, 0
     for name in of_person if names is None else names:
         chosen = torch.tensor(of_person[name])
+        meant = torch.ones(len(chosen), dtype=torch.bool)
+        if predictions.calibration is not None and bool(predictions.calibration[chosen].any()):
+            meant = predictions.calibration[chosen]
+            same = torch.isin(held[chosen], held[chosen[meant]])
+            elsewhere += len(chosen) - int(same.sum())
+            chosen, meant = chosen[same], meant[same]
         frames = Frames(
             rows.point[chosen],
             rows.truth[chosen],
@@ -101,11 +112,19 @@ def people_in(predictions: Predictions, names: Sequence[str] | None = None) -> d
             None if features is None else features[chosen].double(),
             None if predictions.looks is None else predictions.looks.at(chosen),
         )
-        meant = torch.ones(len(chosen), dtype=torch.bool)
-        if predictions.calibration is not None and bool(predictions.calibration[chosen].any()):
-            meant = predictions.calibration[chosen]
         found[name] = Person(chosen, frames, meant)
+    if elsewhere:
+        print(
+            f"{elsewhere} of {len(table)} frames are of other devices or orientations than the dots: left as they are"
+        )
     return found
+
+
+def _situations(table: pa.Table) -> Int[Tensor, "n"]:
+    """A number for each kind of device and way to hold it."""
+    pairs = list(zip(table["kind"].to_pylist(), table["orientation"].to_pylist(), strict=True))
+    number = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+    return torch.tensor([number[pair] for pair in pairs])
 
 
 def with_dots(person: Person, dots: int, seed: int) -> Person:

@@ -1,5 +1,6 @@
 """Frames of people from a table or a model."""
 
+import pyarrow as pa
 import pytest
 import torch
 from torch import nn
@@ -59,6 +60,18 @@ def test_dots_that_are_marked_are_for_calibration():
     assert people["a"].meant.tolist() == [True, True, False, False]
     with pytest.raises(CalibrationError, match="no calibration dots"):
         people_in(Predictions(table.slice(0, 0)))
+
+
+def test_frames_that_are_held_otherwise_than_the_marked_dots_are_left_as_they_are(capsys):
+    truth = labels()
+    table = prediction_table(rows(truth, truth.point), truth)
+    held = table.column_names.index("orientation")
+    table = table.set_column(held, "orientation", pa.array([1, 1, 1, 3] * 3))
+    people = people_in(Predictions(table, None, torch.arange(12) == 4))
+    assert people["b"].rows.tolist() == [4, 5, 6]
+    assert people["b"].meant.tolist() == [True, False, False]
+    assert people["a"].rows.tolist() == [0, 1, 2, 3]  # none is marked, so all are for calibration
+    assert "1 of 12 frames are of other devices or orientations than the dots" in capsys.readouterr().out
 
 
 def test_some_dots_of_the_people_that_are_asked_about():
