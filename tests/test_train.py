@@ -105,7 +105,8 @@ def test_it_returns_the_best_of_the_monitored_figure_to_a_search(home):
     assert job.return_value == min(found)
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if name.startswith("gazelle_")])
+# Who has a sibling that also learns whether the target is in the picture takes that one's step, and half of its losses.
+@pytest.mark.parametrize("model", [n for n in MODELS if n.startswith("gazelle_") and f"{n}_inout" not in MODELS])
 def test_every_model_trains_an_epoch_at_toy_size(train, home, model):
     if model.endswith("_inout"):
         write_shows(home / "data", "train", shows=6)
