@@ -59,11 +59,6 @@ class HeatmapDistillation(Loss):
         self.amp = amp
         self.recall = Recall(remember_gigabytes, "the teacher") if remember_gigabytes else None
 
-    def train(self, mode: bool = True) -> HeatmapDistillation:
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
     def forward(self, prediction: ScenePrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         student = prediction.heatmap
         teacher = self._remembered(batch.inputs).to(student.device, student.dtype)

@@ -22,6 +22,11 @@ class Loss(nn.Module):
         super().__init__()
         self.weight = weight
 
+    def train(self, mode: bool = True) -> Loss:
+        """Tell the term alone whether it is asked in training: models inside of it are finished, and stay as they are."""
+        self.training = mode
+        return self
+
     def forward(self, prediction: Any, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         """The unweighted term, averaged over what the batch holds of it, in float32."""
         raise NotImplementedError

@@ -32,13 +32,6 @@ class Objective(nn.Module):
             raise ValueError("a loss term is named 'loss', which is the name of the sum; rename it")
         self.terms = nn.ModuleDict(terms)
 
-    def train(self, mode: bool = True) -> Objective:
-        """Tell the terms whether they are asked in training; finished models inside of them stay as they are."""
-        self.training = mode
-        for term in self.terms.values():
-            term.training = mode
-        return self
-
     def forward(
         self, prediction: Any, batch: Batch, progress: Progress
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:

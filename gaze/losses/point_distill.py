@@ -68,11 +68,6 @@ class PointDistillation(Loss):
         face, eye = face_size or getattr(teacher, "face_size", None), eye_size or getattr(teacher, "eye_size", None)
         self.sizes = {"face": face, "left_eye": eye, "right_eye": eye}
 
-    def train(self, mode: bool = True) -> PointDistillation:
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
     def forward(self, prediction: ScreenPrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         point, features = self._ask(batch.inputs)
         error = standardised_error(prediction, point)

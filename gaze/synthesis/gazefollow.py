@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaze.synthesis.annotations import annotation_lines
+from gaze.synthesis.counts import check_counts
 from gaze.synthesis.folders import write_whole
 from gaze.synthesis.jpeg import save_jpeg
 from gaze.synthesis.labels import Label
@@ -91,18 +92,7 @@ def image_path(split: str, index: int) -> str:
 
 
 def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) -> None:
-    unknown = sorted(set(counts) - set(SPLITS))
-    if unknown:
-        raise ValueError(f"counts names {', '.join(unknown)}; expected only {', '.join(SPLITS)}")
-    for split, count in counts.items():
-        if not isinstance(count, int) or count < 0:
-            raise ValueError(f"{split} is {count!r}; expected a number of images, 0 or more")
-    if not isinstance(seed, int):
-        raise ValueError(f"seed is {seed!r}; expected a whole number")
-    if sum(counts.values()) == 0:
-        raise ValueError("train, val and test are all 0; expected at least one image")
-    if not isinstance(workers, int) or workers < 0:
-        raise ValueError(f"workers is {workers!r}; expected a number of processes, 0 or more")
+    check_counts(counts, SPLITS, seed, workers, "images", "image")
     if not isinstance(annotators, int) or annotators < 1:
         raise ValueError(f"annotators is {annotators!r}; expected 1 or more lines for each head of the test split")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gaze.recordings.sample import ScreenSample
 from gaze.recordings.writer import ScreenWriter
+from gaze.synthesis.counts import check_counts
 from gaze.synthesis.face_boxes import EYE_MARGIN, FACE_SIDE, JITTER
 from gaze.synthesis.folders import write_whole
 from gaze.synthesis.manifest import Manifest
@@ -84,18 +85,7 @@ def write_screens(
 
 
 def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) -> None:
-    unknown = sorted(set(counts) - set(SPLITS))
-    if unknown:
-        raise ValueError(f"counts names {', '.join(unknown)}; expected only {', '.join(SPLITS)}")
-    for split, count in counts.items():
-        if not isinstance(count, int) or count < 0:
-            raise ValueError(f"{split} is {count!r}; expected a number of people, 0 or more")
-    if sum(counts.values()) == 0:
-        raise ValueError("train, val and test are all 0; expected at least one person")
-    if not isinstance(seed, int):
-        raise ValueError(f"seed is {seed!r}; expected a whole number")
-    if not isinstance(workers, int) or workers < 0:
-        raise ValueError(f"workers is {workers!r}; expected a number of processes, 0 or more")
+    check_counts(counts, SPLITS, seed, workers, "people", "person")
     if annotators != 1:
         raise ValueError(f"annotators is {annotators!r}; expected 1: the point that is looked at is known")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaze.synthesis.clip_world import ClipWorld
+from gaze.synthesis.counts import check_counts
 from gaze.synthesis.folders import write_whole
 from gaze.synthesis.jpeg import save_jpeg
 from gaze.synthesis.labels import Label
@@ -98,14 +99,7 @@ def _check(counts: Mapping[str, int], seed: int, workers: int, annotators: int) 
                 f"{split} is {count!r}; expected 0: VideoAttentionTarget has {' and '.join(SPLITS)}, and whole shows of train "
                 "are held out when it is read"
             )
-        if not isinstance(count, int) or count < 0:
-            raise ValueError(f"{split} is {count!r}; expected a number of clips, 0 or more")
-    if sum(counts.values()) == 0:
-        raise ValueError("train and test are both 0; expected at least one clip")
-    if not isinstance(seed, int):
-        raise ValueError(f"seed is {seed!r}; expected a whole number")
-    if not isinstance(workers, int) or workers < 0:
-        raise ValueError(f"workers is {workers!r}; expected a number of processes, 0 or more")
+    check_counts(counts, SPLITS, seed, workers, "clips", "clip")
     if annotators != 1:
         raise ValueError(f"annotators is {annotators!r}; expected 1: VideoAttentionTarget has one answer for each head")
 
