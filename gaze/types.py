@@ -186,24 +186,42 @@ class ScreenPrediction(Record):
 
 @dataclass(frozen=True)
 class DirectionInputs(Record):
-    """A face, or a clip of t faces."""
+    """A face, or a clip of t faces of one person, in order of time."""
 
-    face: Shaped[Tensor, "*b 3 H W"]
+    face: Shaped[Tensor, "*b 3 H W"]  # of a clip [*b t 3 H W]
+    present: Bool[Tensor, "*b t"] | None = None  # of a clip: which frames exist; in place of the others is the nearest
 
 
 @dataclass(frozen=True)
 class DirectionTargets(Record):
-    """The gaze as a unit vector in the camera frame: x right, y down, z into the scene."""
+    """The gaze as a unit vector in the camera frame: x right, y down, z into the scene. Of a clip, that of its centre.
+
+    The other facts are never inputs; numbers for subjects mean rows of the data set's `labels`.
+    """
 
     gaze: Float[Tensor, "*b 3"]
+    head: Float[Tensor, "*b 2"] | None = None  # pitch, yaw of the head, radians; NaN unknown
+    subject: Int[Tensor, "*b"] | None = None
 
 
 @dataclass(frozen=True)
 class DirectionPrediction(Record):
-    """The estimated direction, not necessarily of unit length, and what the model asks to minimise."""
+    """The estimated direction, how sure a head is of it, and what the model says of itself."""
 
-    gaze: Float[Tensor, "*b 3"]
-    auxiliary: Float[Tensor, ""] | None = None  # a loss from inside the model: routing balance, commitment
+    gaze: Float[Tensor, "*b 3"]  # not necessarily of unit length
+    concentration: Float[Tensor, "*b"] | None = None  # kappa of a von Mises-Fisher distribution about it
+    spread: Float[Tensor, "*b 2"] | None = None  # sigma of pitch and yaw, radians
+    bins: Float[Tensor, "*b 2 k"] | None = None  # logits of bins of pitch and of yaw
+    features: Float[Tensor, "*b f"] | None = None  # that the head read
+    steered: Float[Tensor, "*b 2 d"] | None = None  # tokens of f1 (context removed) and f2 (aligned with gaze)
+    class_logits: Float[Tensor, "*b g"] | None = None  # scaled similarities to the prompts of the gaze bank
+    class_angle: Float[Tensor, "g"] | None = None  # of these prompts in the picture's plane, radians; NaN has none
+    context_logits: Float[Tensor, "*b m"] | None = None  # the same for all other banks, one behind the other
+    # What the model asks to minimise beside its task, each a term of the loss of its own
+    balance: Float[Tensor, ""] | None = None  # how unevenly experts are used
+    router_z: Float[Tensor, ""] | None = None  # how large the logits of routers are
+    commitment: Float[Tensor, ""] | None = None  # how far queries are from their codes
+    prompt_shift: Float[Tensor, ""] | None = None  # how far prompts have moved from their texts, squared
 
 
 # --- Faces: render this head with another gaze -----------------------------------------------

@@ -55,7 +55,7 @@ class DirectionRegressor(nn.Module):
         share = self.gate(learned).softmax(dim=1)
         gaze = sum(share[:, i, None] * expert(features) for i, expert in enumerate(self.experts))
         balance = len(self.experts) * share.mean(dim=0).square().sum()  # 1 when all are used alike
-        return DirectionPrediction(gaze, auxiliary=balance)
+        return DirectionPrediction(gaze, balance=balance)
 
 
 def tower(width: int) -> nn.Module:
@@ -67,5 +67,5 @@ class Auxiliary(Loss):
     """What the model itself asks to minimise."""
 
     def forward(self, prediction: DirectionPrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
-        assert prediction.auxiliary is not None
-        return prediction.auxiliary
+        assert prediction.balance is not None
+        return prediction.balance
