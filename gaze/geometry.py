@@ -79,20 +79,21 @@ def vector_to_pitch_yaw(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 2"]:
     """Pitch in [-pi/2, pi/2] and yaw in (-pi, pi], radians, of vectors of any length but zero."""
     x, y, z = vector.unbind(-1)
     # asin(-y) of the unit vector, written so that rounding cannot leave asin's domain.
-    return torch.stack([torch.atan2(-y, torch.hypot(x, z)), torch.atan2(-x, -z)], -1)
+    # 0 - x: a negative zero would make the yaw of the backward direction -pi, and give the pole one.
+    return torch.stack([torch.atan2(-y, torch.hypot(x, z)), torch.atan2(0.0 - x, 0.0 - z)], -1)
 
 
 def angular_error(a: Float[Tensor, "*b 3"], b: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
-    """Angles between vectors of any length but zero, radians in [0, pi].
+    """Angles between vectors of any length, radians in [0, pi]. A vector of no length is a quarter turn off.
 
     By atan2(|a x b|, a.b): acos(a.b) loses half its digits near 0 and has an infinite gradient there.
-    The gradient at exactly parallel vectors is 0.
+    The gradient at exactly parallel vectors is 0; that of a vector of no length points at the other one.
     """
-    cross = torch.linalg.cross(a, b)
+    cross, cosine = torch.linalg.cross(a, b), (a * b).sum(-1)
     square = cross.square().sum(-1)
     parallel = square == 0
-    sine = torch.where(parallel, 1.0, square).sqrt().masked_fill(parallel, 0.0)
-    return torch.atan2(sine, (a * b).sum(-1))
+    sine = torch.where(parallel, 1.0, square).sqrt().masked_fill(parallel & (cosine != 0), 0.0)
+    return torch.atan2(sine, cosine)
 
 
 # --- Screens -----------------------------------------------------------------------------------

@@ -52,11 +52,13 @@ def test_pixels_come_back_as_fractions_with_a_size_per_row():
         (math.pi / 2, 0.0, (0, -1, 0)),  # up; y points down
         (0.0, math.pi / 2, (-1, 0, 0)),  # to the image's left
         (math.pi / 6, 0.0, (0, -0.5, -math.sqrt(0.75))),
+        (0.0, math.pi, (0, 0, 1)),  # away; what comes back is pi, not -pi
     ],
 )
 def test_known_directions(pitch, yaw, vector):
     made = pitch_yaw_to_vector(torch.tensor([pitch, yaw], dtype=torch.float64))
     torch.testing.assert_close(made, torch.tensor(vector, dtype=torch.float64))
+    assert vector_to_pitch_yaw(torch.tensor(vector, dtype=torch.float64)).tolist() == pytest.approx([pitch, yaw])
 
 
 @RELAXED
@@ -83,3 +85,38 @@ def test_angular_error_at_the_ends_and_its_gradient():
     assert error.tolist() == pytest.approx([0, math.pi])
     error.sum().backward()
     assert a.grad.isfinite().all()
+
+
+def directions(count):
+    """Unit vectors over the whole sphere in float64, with the poles, the axes and those just beside them."""
+    drawn = torch.randn(count, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    axes = torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    return torch.nn.functional.normalize(torch.cat([drawn, axes, axes + 1e-9 * drawn[:6]]), dim=-1)
+
+
+def test_round_trips_all_over_the_sphere_and_known_angles_between():
+    gaze = directions(100_000)
+    angles = vector_to_pitch_yaw(gaze)
+    assert (angles.abs() <= torch.tensor([math.pi / 2, math.pi], dtype=torch.float64)).all()
+    assert (pitch_yaw_to_vector(angles) - gaze).abs().max() < 1e-6
+    assert angular_error(gaze, 7 * gaze).max() < 1e-6 * math.pi / 180
+    assert angular_error(gaze, -gaze).min() > math.pi - 1e-12
+    across = torch.linalg.cross(gaze, gaze.roll(1, 0))
+    assert (angular_error(gaze, across) - math.pi / 2).abs().max() < 1e-9
+    a, b, c = gaze, gaze.roll(1, 0), gaze.roll(2, 0)
+    torch.testing.assert_close(angular_error(a, b), angular_error(b, a), atol=1e-15, rtol=1e-14)
+    assert (angular_error(a, c) <= angular_error(a, b) + angular_error(b, c) + 1e-12).all()
+
+
+def test_the_gradient_of_the_angle_is_one_at_all_angles_and_finite_at_the_ends():
+    true = torch.tensor([0.0, 0.0, -1.0])
+    degrees = torch.tensor([0.001, 0.01, 0.1, 1, 45, 90, 135, 179, 179.9])
+    seen = torch.stack([degrees.deg2rad().sin(), torch.zeros(9), -degrees.deg2rad().cos()], -1).requires_grad_()
+    angular_error(seen, true.expand(9, 3)).sum().backward()
+    assert ((seen.grad.norm(dim=-1) - 1).abs() < 0.01).all()
+    ends = torch.tensor([[0.0, 0, -1], [0.0, 0, 1], [0.0, 0, 0]], requires_grad=True)
+    error = angular_error(ends, true.expand(3, 3))
+    assert error.tolist() == pytest.approx([0, math.pi, math.pi / 2])
+    error.sum().backward()
+    assert ends.grad.isfinite().all()
+    assert ends.grad[2].tolist() == [0, 0, 1]  # a step against it goes toward the target
