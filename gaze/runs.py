@@ -182,7 +182,8 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 # What conf/train.yaml holds at the top. Another key, added with "+", would be composed and never read.
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
-    "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume",
+    "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
+    "prompts",
 }  # fmt: skip
 
 
