@@ -29,11 +29,15 @@ NOISE, BLUR, HIDDEN = (
 
 
 class Crops(NamedTuple):
-    """The pictures of some samples."""
+    """The pictures of some samples, or of one."""
 
-    face: UInt8[Tensor, "b 3 F F"]
-    left_eye: UInt8[Tensor, "b 3 36 60"]
-    right_eye: UInt8[Tensor, "b 3 36 60"]
+    face: UInt8[Tensor, "*b 3 F F"]
+    left_eye: UInt8[Tensor, "*b 3 36 60"] | None  # None in a world without pictures of eyes
+    right_eye: UInt8[Tensor, "*b 3 36 60"] | None
+
+    def of(self, row: int) -> Crops:
+        """The pictures of one sample."""
+        return Crops(*(None if stream is None else stream[row] for stream in self))  # type: ignore[arg-type]
 
 
 class DirectionWorld:
@@ -41,6 +45,7 @@ class DirectionWorld:
 
     Args:
         size: of the faces, px; at least 16.
+        eyes: make pictures of the eyes, too; without them a world is drawn and written twice as fast.
         difficulty: 0 (easy) to 1 (hard): decides what is null of noise, blur and hidden.
         frames: samples of each person, for each split.
         session: samples between two changes of light and background.
@@ -69,6 +74,7 @@ class DirectionWorld:
     def __init__(
         self,
         size: int = 224,
+        eyes: bool = True,
         difficulty: float = 0.0,
         frames: Mapping[str, int] | None = None,
         session: int = 10,
@@ -103,7 +109,7 @@ class DirectionWorld:
             raise ValueError(f"turned_deg is {list(turned_deg)}; expected the least and the most, degrees")
         if clips is not None:
             _check_clips(self.frames, clips)
-        self.size, self.clips = size, clips
+        self.size, self.eyes, self.clips = size, eyes, clips
         self.habits = Habits(
             ranges=Ranges(
                 frontal_deg=frontal_deg,
@@ -130,7 +136,7 @@ class DirectionWorld:
         """Everything that decides the samples, with defaults filled in; for the record."""
         own = asdict(self.habits)
         own["ranges"]["turned_deg"] = list(own["ranges"]["turned_deg"])
-        return {"size": self.size, "frames": self.frames, **own}
+        return {"size": self.size, "eyes": self.eyes, "frames": self.frames, **own}
 
     def shots(self, seed: int, split: str, indices: Sequence[int]) -> Shots:
         """The truth of some samples, those among them that the camera lost: person index // frames[split]."""
@@ -153,13 +159,9 @@ class DirectionWorld:
 
     def crops(self, shots: Shots, boxes: Float[Tensor, "b 3 4"]) -> Crops:
         """The pictures of samples in their boxes."""
-        pictures = []
-        for crop, size in enumerate(((self.size, self.size), EYE_PX, EYE_PX)):
-            step = max(1, CHUNK_PIXELS // (size[0] * size[1]))
-            parts = [slice(start, start + step) for start in range(0, len(boxes), step)]
-            seen = [self._picture(shots.rows(part), boxes[part], crop, size) for part in parts]
-            pictures.append(torch.cat(seen) if seen else torch.zeros(0, 3, *size, dtype=torch.uint8))
-        return Crops(*pictures)
+        face = self._pictures(shots, boxes, 0, (self.size, self.size))
+        left, right = (self._pictures(shots, boxes, crop, EYE_PX) if self.eyes else None for crop in (1, 2))
+        return Crops(face, left, right)
 
     def render(self, seed: int, split: str, indices: Sequence[int]) -> tuple[Shots, Crops]:
         """Some samples of a split, but for those that the camera lost.
@@ -172,6 +174,12 @@ class DirectionWorld:
         shots = self.shots(seed, split, indices)
         shots = shots.rows(~shots.dropped)
         return shots, self.crops(shots, self.boxes(shots, seed, split))
+
+    def _pictures(self, shots: Shots, boxes: Tensor, crop: int, size: tuple[int, int]) -> UInt8[Tensor, "b 3 H W"]:
+        step = max(1, CHUNK_PIXELS // (size[0] * size[1]))
+        parts = [slice(start, start + step) for start in range(0, len(boxes), step)]
+        seen = [self._picture(shots.rows(part), boxes[part], crop, size) for part in parts]
+        return torch.cat(seen) if seen else torch.zeros(0, 3, *size, dtype=torch.uint8)
 
     def _picture(self, shots: Shots, boxes: Tensor, crop: int, size: tuple[int, int]) -> UInt8[Tensor, "b 3 H W"]:
         rendered = render_faces(shots.faces, boxes[:, crop], size)

@@ -145,9 +145,10 @@ def _write_pieces(
                     tables.setdefault(table, []).append(line.text)
             done += len(piece.indices)
             progress(done, images)
+    header = layout.header if world.eyes else layout.header.replace(" Left Right", "")
     for name, rows in tables.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("\n".join([layout.header, *rows, ""]))
+        (folder / name).write_text("\n".join([header, *rows, ""]))
     (folder / ATTRIBUTES).write_text("\n".join([",".join(["face", *WORDS]), *attributes, ""]))
 
 
@@ -157,17 +158,19 @@ def _write_piece(piece: Piece) -> list[Line]:
     shots, crops = world.render(piece.seed, piece.split, piece.indices)
     lines, folders = [], set()
     for row, sample in enumerate(_samples(shots, piece.split, world.frames[piece.split])):
-        pictures = Crops(*(stream[row] for stream in crops))
+        pictures = crops.of(row)
         if layout.mirrored(sample):
             sample, pictures = _mirrored(sample, pictures)
         before = Counted(piece.before.images + int(shots.index[row]), piece.before.recordings)
-        names = layout.pictures(sample, before)
-        paths = [piece.folder / "Image" / name for name in names]
-        for path, picture, grey in zip(paths, pictures, (False, layout.grey_eyes, layout.grey_eyes), strict=True):
+        named = zip(layout.pictures(sample, before), pictures, strict=True)
+        files = {name: picture for name, picture in named if picture is not None}
+        names = list(files)
+        for name, picture in files.items():
+            path = piece.folder / "Image" / name
             if path.parent not in folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 folders.add(path.parent)
-            _save(picture, path, grey)
+            _save(picture, path, grey=layout.grey_eyes and name != names[0])
         words = (values[i] for values, i in zip(WORDS.values(), shots.words[row].tolist(), strict=True))
         text = " ".join([*names, *layout.fields(sample, before)])
         lines.append(Line(layout.tables(sample), text, ",".join([names[0], *words])))
@@ -204,7 +207,8 @@ def _mirrored(sample: Sample, crops: Crops) -> tuple[Sample, Crops]:
         eyes_cm=flipped(list(sample.eyes_cm)),
         turn=[x, -y, -z],
     )
-    return told, Crops(crops.face.flip(-1), crops.right_eye.flip(-1), crops.left_eye.flip(-1))
+    left, right = (None if eye is None else eye.flip(-1) for eye in crops[1:])
+    return told, Crops(crops.face.flip(-1), right, left)
 
 
 def _save(picture: UInt8[Tensor, "3 H W"], path: Path, grey: bool) -> None:

@@ -142,6 +142,14 @@ def test_eyediap_has_clusters_of_people(eyediap, still):
     assert sorted(line["Face"] for lines in clusters for line in lines) == sorted(line["Face"] for line in found)
 
 
+def test_a_world_without_eyes_has_no_columns_of_them(tmp_path):
+    bare = DirectionWorld(size=20, eyes=False, frames=dict.fromkeys(COUNTS, 2))
+    write_directions(bare, tmp_path / "faces", {"train": 1}, like="mpii")
+    found = rows(tmp_path / "faces/Label/p00.label")
+    assert list(found[0])[:2] == ["Face", "Origin"]
+    assert [p.name for p in (tmp_path / "faces/Image/p00").iterdir()] == ["face"]
+
+
 def test_pieces_change_no_byte(root, world, tmp_path, monkeypatch):
     monkeypatch.setattr(directions, "PIECE", 17)
     write_directions(world, tmp_path / "again", COUNTS)
