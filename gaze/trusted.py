@@ -43,6 +43,8 @@ TRUSTED = (
     "gaze.optimizers.grouped",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
+    "gaze.synthesis.direction_motions.Clips",
+    "gaze.synthesis.direction_world.DirectionWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",
