@@ -13,6 +13,7 @@ from gaze.pictures.canvas import BLACK, Canvas, Colour, Point, dashes
 TRUTH, GUESS = Colour(255, 196, 61), Colour(86, 180, 233)
 SHADOW, CONE = 0.5, 0.35  # opacities of dark edges and of cones
 BARB, BARB_ANGLE = 0.3, 0.45  # of an arrow: its head's length, of the whole, and half its opening, radians
+MARK = 0.13  # of the length: radius of the sign of an arrow that is too short
 SAMPLES = 4  # of a pixel, along each side, that decide how much of it a cone covers
 
 
@@ -42,7 +43,7 @@ def draw_direction(
     if cone_rad is not None and cone_rad > 0:
         _draw_cone(canvas, origin, (x, y, z), length, colour, cone_rad)
     tip = origin[0] + length * x, origin[1] + length * y
-    mark = 4 * width  # radius of the sign at the origin
+    mark = MARK * length  # radius of the sign at the origin
     short = length * hypot(x, y) < 1.5 * mark
     lines = [] if short else _arrow(origin, tip, dashed=z > 0, dash=3 * width)
     if short and z > 0:
