@@ -1,0 +1,124 @@
+"""Files below the root of a data set of faces: pictures by their paths, and arrays that each worker opens for itself."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import h5py
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gaze.datasets.faults import DatasetError
+from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, looks_whole, read_image
+from gaze.datasets.paths import PathError, inside
+
+
+def whole_root(root: str, holds: str) -> str:
+    """The folder, if it is there.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    if not Path(root).is_dir():
+        raise DatasetError(
+            f"{root} is not a folder; expected one with {holds}; correct root, or unpack the data set there"
+        )
+    return str(root)
+
+
+def file_picture(root: str, path: str) -> UInt8[Tensor, "3 H W"]:
+    """The picture of a file below the root, as it is stored.
+
+    Raises:
+        ImageError: it leaves the root, is missing or damaged.
+    """
+    return read_image(_inside(root, path), upright=False)
+
+
+def file_bytes(root: str, path: str) -> bytes:
+    """What a file below the root holds.
+
+    Raises:
+        ImageError: it leaves the root or can't be read.
+    """
+    name = _inside(root, path)
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise ImageError(name, f"can't be read ({error.strerror})") from error
+
+
+def file_missing(root: str, path: str) -> str | None:
+    """What is wrong with the file of a picture, from its header and its end; None: nothing."""
+    try:
+        name = _inside(root, path)
+        image_size(name, MAX_PIXELS)
+        return None if looks_whole(name) else f"{name}: its end is missing"
+    except ImageError as error:
+        return str(error)
+
+
+def _inside(root: str, path: str) -> str:
+    try:
+        return inside(root, path)
+    except PathError as error:
+        raise ImageError(path, str(error)) from error
+
+
+class LazyFiles:
+    """HDF5 files that are opened when first asked for, again in each process; the last few stay open.
+
+    A handle must not be shared by processes: position and caches are its own. So it is left behind when this is pickled,
+    and forgotten in a process that was forked.
+
+    Args:
+        keep: how many stay open.
+    """
+
+    def __init__(self, keep: int = 16) -> None:
+        self._keep = keep
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_keep": self._keep, "_open": OrderedDict(), "_process": -1}
+
+    def __call__(self, path: str) -> h5py.File:
+        """The open file.
+
+        Raises:
+            ImageError: it can't be opened.
+        """
+        if self._process != os.getpid():
+            self._forget()
+        if path not in self._open:
+            self._open[path] = opened(path)
+            if len(self._open) > self._keep:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._open: OrderedDict[str, h5py.File] = OrderedDict()
+
+
+def opened(path: str) -> h5py.File:
+    """An HDF5 file, to be closed by who asked.
+
+    Raises:
+        ImageError: it is missing or damaged.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        what = "is damaged or no HDF5 file" if Path(path).is_file() else "is missing"
+        raise ImageError(path, f"{what} ({str(error).splitlines()[0][:120]}); fetch it again") from error
+
+
+def numbered(path: str) -> tuple[str, int]:
+    """A file below the root and a row of it, of a path as train/subject0000.h5#12."""
+    file, _, row = path.rpartition("#")
+    return file, int(row)

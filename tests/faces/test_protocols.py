@@ -1,0 +1,122 @@
+"""Protocols: nobody is trained on and tested, whatever is held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gaze.datasets.faults import DatasetError
+from gaze.faces.index import SPLITS, index_table, joined, people, words
+from gaze.faces.protocols import folds, hold_out, parts_of, rows_of
+
+
+def people_of(dataset, subjects, each=3, split=""):
+    names = [name for name in subjects for _ in range(each)]
+    paths = [f"{name}/{n}.jpg" for name in subjects for n in range(each)]
+    return index_table(
+        len(names), dataset=dataset, subject=names, path=paths, file="f.label", row=list(range(len(names))), split=split
+    )
+
+
+MPII = people_of("mpiifacegaze", [f"p{n:02d}" for n in range(15)])
+EYEDIAP = people_of("eyediap", [f"p{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16)])
+XGAZE = people_of("xgaze", [f"subject{n:04d}" for n in range(20)], split="train")
+GAZE360 = joined(
+    [people_of("gaze360", [f"rec_{n}/000000"], split=split) for n, split in enumerate(("train", "val", "test"))]
+    + [people_of("gaze360", ["rec_0/000000"], split="unused")]
+)
+ALL = joined([GAZE360, XGAZE, MPII, EYEDIAP])
+
+
+def split(table, held=None, val=None, test=0, clusters=None):
+    """The people of each split, after a look at whether they overlap."""
+    part = parts_of(table, hold_out(held), val, test, clusters or {})
+    names = {name: set(people(table)[part == name].tolist()) for name in SPLITS}
+    assert not (names["train"] & names["test"])
+    assert not (names["train"] & names["val"])
+    assert not (names["val"] & names["test"])
+    return names
+
+
+def test_fifteen_folds_of_one_person_and_four_of_clusters_are_disjoint_and_complete():
+    tested = [split(MPII, f"p{n:02d}")["test"] for n in range(15)]
+    assert [len(names) for names in tested] == [1] * 15
+    assert len(set().union(*tested)) == 15
+    tested = [split(EYEDIAP, {"fold": n})["test"] for n in range(4)]
+    assert sum(map(len, tested)) == len(set().union(*tested)) == 14
+    assert tested[0] == {"eyediap/p1", "eyediap/p5", "eyediap/p9", "eyediap/p15"}  # dealt by number, not by letters
+    published = {"eyediap": [["p1", "p2"], [f"p{n}" for n in (3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16)]]}
+    assert split(EYEDIAP, {"fold": 0}, clusters=published)["test"] == {"eyediap/p1", "eyediap/p2"}
+
+
+def test_validation_is_on_the_last_subjects_by_number():
+    names = split(XGAZE, val=3, test=2)
+    assert names["test"] == {"xgaze/subject0018", "xgaze/subject0019"}
+    assert names["val"] == {f"xgaze/subject{n:04d}" for n in (15, 16, 17)}
+    assert len(names["train"]) == 15
+    assert split(EYEDIAP, "p16", val=["p3"])["val"] == {"eyediap/p3"}
+
+
+def test_without_validation_people_everybody_trains_and_some_are_looked_at():
+    part = parts_of(MPII, hold_out("p03"), None, 0, {})
+    rows = rows_of(part, people(MPII), "val")
+    assert (part == "train").sum() == 14 * 3
+    assert rows.any()
+    assert (part[rows] == "train").all()
+
+
+def test_a_data_set_left_out_is_tested_on_its_published_test_split_or_whole():
+    names = split(ALL, {"dataset": "gaze360"}, val=2)
+    assert names["test"] == {"gaze360/rec_2/000000"}
+    assert {name.split("/")[0] for name in names["train"]} == {"xgaze", "mpiifacegaze", "eyediap"}
+    names = split(ALL, {"dataset": "mpiifacegaze", "train": "gaze360"})
+    assert len(names["test"]) == 15
+    assert names["train"] == {"gaze360/rec_0/000000"}
+    assert names["val"] == {"gaze360/rec_1/000000"}
+    joint = split(ALL, val=1, test=1)
+    assert all(len(joint["test"] & set(people(t).tolist())) == 1 for t in (GAZE360, XGAZE, MPII, EYEDIAP))
+
+
+def test_a_few_samples_of_a_person_or_a_data_set_may_be_trained_on():
+    part = parts_of(XGAZE, hold_out({"person": 1, "shots": 2}), 5, 0, {})
+    assert set(people(XGAZE)[part == "train"]) == set(people(XGAZE)[part == "test"]) == {"xgaze/subject0016"}
+    assert (part == "train").sum() == 2
+    assert (part == "test").sum() == 1
+    part = parts_of(ALL, hold_out({"dataset": "eyediap", "train": "xgaze", "shots": 4}), None, 0, {})
+    assert ((words(ALL, "dataset") == "eyediap") & (part == "train")).sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        ("p99", "'p99' is nobody"),
+        ({"subjects": []}, "empty"),
+        ({"fold": 9}, "fold is 9; expected 0 to 3"),
+        ({"person": "p01", "shots": 3}, "has 3 labelled samples"),
+        ({"dataset": "mpiifacegaze"}, "nothing to train on"),
+    ],
+)
+def test_nobody_to_hold_out_is_refused(held, found):
+    with pytest.raises(DatasetError, match=found):
+        split(MPII, held)
+
+
+def test_mixed_up_protocols_are_refused():
+    for held in ({"subject": "a", "fold": 1}, {"person": "a"}, {"train": "a"}, {"who": "a"}):
+        with pytest.raises(ValueError, match="expected a subject's name"):
+            hold_out(held)
+    with pytest.raises(DatasetError, match="'p01' is in eyediap/p01 and mpiifacegaze/p01"):
+        split(joined([MPII, people_of("eyediap", ["p01", "p02"])]), "p01")
+    with pytest.raises(DatasetError, match="a in several"):
+        folds(["a", "b"], [["a", "b"], ["a"]])
+    with pytest.raises(DatasetError, match="nobody in 1"):
+        folds(["a"], [["a"], ["c"]])
+    with pytest.raises(DatasetError, match="val_subjects is 15"):
+        split(MPII, val=15)
+
+
+def test_people_in_two_published_splits_are_told_with_their_rows():
+    twice = joined([people_of("gaze360", ["a"], split=split) for split in ("train", "test")])
+    with pytest.raises(DatasetError, match=r"gaze360/a is in test \(f.label:0\) and train \(f.label:0\)"):
+        split(twice)
+    assert np.isin(parts_of(GAZE360, hold_out(None), None, 0, {}), (*SPLITS, "unused")).all()
