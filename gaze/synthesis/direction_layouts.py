@@ -32,7 +32,7 @@ class Sample(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What comes before a split in the files."""
+    """How many images come before a sample, and how many recordings before its split."""
 
     images: int
     recordings: int

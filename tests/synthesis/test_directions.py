@@ -5,11 +5,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from gaze.errors import UserError
 from gaze.geometry import pitch_yaw_to_vector
+from gaze.signatures import problems
 from gaze.synthesis import directions
 from gaze.synthesis.direction_layouts import Counted
 from gaze.synthesis.direction_light import WORDS
@@ -191,3 +195,18 @@ def test_bad_requests_are_refused(world, tmp_path, options, message):
 def test_faces_of_normalised_data_sets_are_normalised(tmp_path):
     with pytest.raises(ValueError, match="normalised is false; expected true for eyediap"):
         write_directions(DirectionWorld(normalised=False), tmp_path / "faces", PEOPLE, like="eyediap")
+
+
+@pytest.mark.parametrize("name", ["direction", "direction_mpii", "direction_video"])
+def test_worlds_of_the_config_can_be_written(name, tmp_path):
+    with initialize_config_module("gaze.conf"):
+        cfg = compose("synthesize", [f"world={name}", "size=16"])
+    assert not list(problems(OmegaConf.to_container(cfg.world, resolve=True), "world"))
+    world, write = (
+        instantiate(part, _convert_="object", _execution_whitelist_=["gaze.synthesis.*"])
+        for part in (cfg.world, cfg.layout)
+    )
+    world.frames["train"] = 30
+    assert write(world, tmp_path / "faces", {"train": 1, "val": 0, "test": 0})
+    pictures = len(list((tmp_path / "faces/Image").rglob("*.jpg")))
+    assert pictures == 90 or (name == "direction_video" and 60 < pictures < 90)
