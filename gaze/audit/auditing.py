@@ -15,6 +15,7 @@ from gaze.audit.evidence import spread_rows
 from gaze.audit.reference import Predict, check_axes, check_mirror, look
 from gaze.audit.sources import Source
 from gaze.audit.verdicts import WRONG, Verdict
+from gaze.errors import UserError
 from gaze.geometry import vector_to_pitch_yaw
 from gaze.pictures.canvas import Canvas
 from gaze.pictures.directions import GUESS, TRUTH, draw_direction
@@ -95,4 +96,11 @@ def _with_arrows(
 
 def _batches(source: Source, rows: Sequence[int], batch_size: int) -> Iterator[Tensor]:
     for start in range(0, len(rows), batch_size):
-        yield torch.stack([source.face(row) for row in rows[start : start + batch_size]])
+        faces = [source.face(row) for row in rows[start : start + batch_size]]
+        sizes = sorted({tuple(face.shape[-2:]) for face in faces})
+        if len(sizes) > 1:
+            found = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
+            raise UserError(
+                f"faces are {found} px; expected one size for the run; give size_px=224, or what it was trained on"
+            )
+        yield torch.stack(faces)

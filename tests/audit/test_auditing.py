@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from gaze.audit.auditing import audit
 from gaze.audit.reference import on_faces
@@ -35,6 +36,15 @@ def test_a_folder_that_is_right_and_a_model_that_agrees(tmp_path):
     assert blue.any()
     record = json.loads(json.dumps(found.record(), allow_nan=False))
     assert record["checks"][0]["status"] == FITS
+
+
+def test_faces_of_several_sizes_need_one_for_a_model(tmp_path):
+    folder = write(tmp_path, G360, vector=GAZE360)
+    Image.new("RGB", (40, 40)).save(folder / "Image" / "p00" / "face" / "2.png")
+    with pytest.raises(UserError, match="32 x 32 and 40 x 40 px.*give size_px"):
+        audit(open_folder(folder)[0], predict, faces=0)
+    (source,) = open_folder(folder, size_px=16)
+    assert source.face(1).shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(
