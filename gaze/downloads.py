@@ -19,11 +19,14 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 30.0  # for a server's next bytes
 
 
-def fetch(weights: str) -> Path:
+def fetch(weights: str, key: str = "backbone.weights") -> Path:
     """The path of a file, downloaded first if `weights` is an address and it is not there yet.
 
     A download goes into torch.hub's folder. It must be as long as the server says, and have the digest that its
     name holds, as torch.hub's do, or that the address ends in: ``https://.../file.pth#sha256=0123...``.
+
+    Args:
+        key: what a user sets to name the file, for the messages.
 
     Raises:
         UserError: it can't be had, or is not what it should be.
@@ -41,7 +44,7 @@ def fetch(weights: str) -> Path:
         except (OSError, HTTPException) as error:
             aside.unlink(missing_ok=True)
             raise UserError(
-                f"could not download {address} ({error}): fetch it and set backbone.weights to its path, "
+                f"could not download {address} ({error}): fetch it and set {key} to its path, "
                 "or to null for random weights"
             ) from error
         aside.replace(path)
@@ -52,7 +55,7 @@ def fetch(weights: str) -> Path:
         problem = f"its sha256 is {found} instead of {expected}"
     if problem:
         path.unlink()
-        raise UserError(f"{address} came damaged: {problem}; try again, or set backbone.weights to a file")
+        raise UserError(f"{address} came damaged: {problem}; try again, or set {key} to a file")
     return path
 
 

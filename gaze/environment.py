@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import socket
@@ -33,11 +34,13 @@ def environment() -> dict[str, Any]:
 
 
 def git_state(directory: Path) -> dict[str, Any]:
-    """Commit of the checkout that holds `directory`, and whether it had changes; empty outside of one."""
+    """Commit of the checkout that holds `directory`, and a hash of what was changed in it since; empty outside of one."""
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"commit": commit, "dirty": bool(_git(directory, "status", "--porcelain", "--untracked-files=no"))}
+    changes = _git(directory, "diff", "--no-ext-diff", "--no-textconv", "HEAD")
+    changed = {"diff_sha256": hashlib.sha256(changes.encode()).hexdigest()} if changes else {}
+    return {"commit": commit, "dirty": bool(changes), **changed}
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

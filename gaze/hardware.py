@@ -38,7 +38,7 @@ class Hardware:
         compile: None, or a torch.compile backend such as "inductor".
         channels_last: store images and convolution weights as NHWC.
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
-        deterministic: refuse operations whose result varies from run to run.
+        deterministic: refuse operations whose result varies from run to run; "warn" only says which there are.
         threads: CPU threads for operations; None leaves torch's choice.
 
     Raises:
@@ -55,11 +55,13 @@ class Hardware:
         compile: str | None = None,
         channels_last: bool = False,
         workers: int = 2,
-        deterministic: bool = False,
+        deterministic: bool | str = False,
         threads: int | None = None,
     ) -> None:
         if amp_dtype not in NUMBER_FORMATS:
             raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
+        if deterministic not in (True, False, "warn"):
+            raise ValueError(f"hardware.deterministic is {deterministic!r}; expected true, false or warn")
         self.amp_dtype = NUMBER_FORMATS[amp_dtype]
         self.find_unused_parameters, self.compile = find_unused_parameters, compile
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
@@ -71,7 +73,7 @@ class Hardware:
             raise ValueError("hardware.sync_batchnorm needs CUDA; leave it out on the CPU")
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(bool(deterministic), warn_only=deterministic == "warn")
         torch.backends.cudnn.benchmark = not deterministic
         if distributed and not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo")

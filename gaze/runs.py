@@ -2,6 +2,7 @@
 
 config.yaml, overrides.yaml   what was asked for          last/, best/    checkpoints
 environment.json              what it ran with            metrics.jsonl   the journal
+provenance.json               what it was made from
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,12 @@ class Run:
             name = "environment_resumed.json" if self.started else "environment.json"
             write_text(self.path / name, json.dumps(environment(), indent=2))
 
+    def made_from(self, facts: Mapping[str, Any]) -> None:
+        """Write down what was found to train from; see `gaze.provenance`."""
+        if self.main:
+            name = "provenance_resumed.json" if self.started else "provenance.json"
+            write_text(self.path / name, json.dumps(facts, indent=2))
+
     @contextmanager
     def logged(self, target: Logger, sweep: str | None = None) -> Iterator[None]:
         """Send the journal to a logger while inside, as a trial of `sweep` if there is one, and tell it how it ended."""
@@ -175,7 +182,8 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 # What conf/train.yaml holds at the top. Another key, added with "+", would be composed and never read.
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
-    "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume",
+    "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
+    "prompts",
 }  # fmt: skip
 
 

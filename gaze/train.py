@@ -25,6 +25,7 @@ def main(cfg: DictConfig) -> float:
     import torch
 
     from gaze.losses.objective import Objective
+    from gaze.provenance import provenance
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
 
     with open_dict(cfg):
@@ -54,6 +55,7 @@ def main(cfg: DictConfig) -> float:
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
             callbacks=chosen(cfg, "callback"),
         )
+        run.made_from(provenance(model, {"train": trainer.train_set, "val": trainer.val_set}))
         with run.logged(build(cfg.logger), sweep_name()), closing(hardware):
             best = trainer.fit()
     return best[cfg.trainer.monitor]

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 # Parts of a model: all that loading somebody's run builds. None of them writes a file or opens a connection, but that
 # `weights` are read, and fetched if they are an address, where a checkpoint leaves a part to its source (gaze/sources.py).
-MODELS = ("gaze.backbones.*", "gaze.fusions.*", "gaze.heads.*", "gaze.models.*", "torch.nn.*")
+MODELS = (
+    "gaze.backbones.*",
+    "gaze.clip.*",
+    "gaze.codebooks.*",
+    "gaze.fusions.*",
+    "gaze.heads.*",
+    "gaze.matching.*",
+    "gaze.models.*",
+    "gaze.prompts.*",
+    "torch.nn.*",
+)
 
 # Parts of a training run, which a user composes. Classes and factories that are meant for configs, not whole packages.
 TRUSTED = (
@@ -38,6 +48,8 @@ TRUSTED = (
     "gaze.optimizers.grouped",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
+    "gaze.synthesis.direction_motions.Clips",
+    "gaze.synthesis.direction_world.DirectionWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",

@@ -5,9 +5,34 @@ import os
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from importlib.machinery import SourceFileLoader
+from unittest.mock import patch
+
 import torch
+from jaxtyping import _import_hook
 
 torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention
+
+
+class CheckedLoader(_import_hook._JaxtypingLoader):
+    """Loads a module with its checks of shapes, and what the module imports as everybody else does.
+
+    The original keeps its own name of cached bytecode while the module runs. What the module imports, as torchvision by
+    way of timm, is not cached under that name and was compiled anew by every worker: 10 s of each.
+    """
+
+    def get_code(self, fullname):
+        def checked(path, debug_override=None):
+            return _import_hook._optimized_cache_from_source(self._typechecker.get_hash(), path, debug_override)
+
+        with patch("importlib._bootstrap_external.cache_from_source", checked):
+            return super().get_code(fullname)
+
+    def exec_module(self, module):
+        SourceFileLoader.exec_module(self, module)
+
+
+_import_hook._JaxtypingLoader = CheckedLoader
 
 
 def pytest_collection_modifyitems(items):

@@ -88,6 +88,9 @@ def test_a_run_leaves_behind_what_is_needed_to_repeat_and_use_it(train, home):
     assert not facts["git"] or (
         re.fullmatch("[0-9a-f]{40}", facts["git"]["commit"]) and facts["git"]["dirty"] in (True, False)
     )
+    data = json.loads((run / "provenance.json").read_text())["data"]
+    assert data["train"]["samples"] > 0
+    assert re.fullmatch("[0-9a-f]{64}", data["val"]["sha256"])
     inputs = {row["name"]: row for row in json.loads((run / "signature.json").read_text())["inputs"]}
     assert inputs["image"] == {"name": "image", "dtype": "float32", "shape": [-1, 3, 64, 64]}
     assert [line["step"] for line in journal(run)] == [1, 2, 3, 3]

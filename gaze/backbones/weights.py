@@ -21,7 +21,13 @@ Convert = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 
 
 def load_weights(
-    network: nn.Module, name: str, weights: str, convert: Convert = dict, subset: bool = False, **options: Any
+    network: nn.Module,
+    name: str,
+    weights: str,
+    convert: Convert = dict,
+    subset: bool = False,
+    key: str = "backbone.weights",
+    **options: Any,
 ) -> None:
     """Fill `network`, which timm knows or would know as `name`.
 
@@ -30,6 +36,7 @@ def load_weights(
         convert: brings the tensors of a file under the names of `network`.
         subset: let tensors that are missing or of another shape keep their start, and drop those there is
             no place for; both are logged. For a network that starts from the weights of a larger one.
+        key: what a user sets to name the weights, for the messages.
         options: of the network that timm downloads into.
 
     Raises:
@@ -37,7 +44,7 @@ def load_weights(
         ValueError: the file is of another kind, or its tensors don't fit; all of them are listed.
     """
     own = network.state_dict()
-    read = _download(name, options) if weights == PRETRAINED else read_tensors(fetch(weights))
+    read = _download(name, options, key) if weights == PRETRAINED else read_tensors(fetch(weights, key), key)
     state = dict(convert(read))
     if subset and any(_fits(state, own, key) for key in own):
         kept = [key for key in own if not _fits(state, own, key)]
@@ -45,9 +52,7 @@ def load_weights(
             logger.info("%s: %d of %d tensors keep their start: %s", name, len(kept), len(own), ", ".join(kept))
         state = {key: state.get(key, value) if key not in kept else value for key, value in own.items()}
     if problems := differences(state, own):
-        raise ValueError(
-            f"weights {weights!r} don't fit {name}: {problems}. Set backbone.weights to a file made for {name}"
-        )
+        raise ValueError(f"weights {weights!r} don't fit {name}: {problems}. Set {key} to a file made for {name}")
     network.load_state_dict(state)
 
 
@@ -55,14 +60,14 @@ def _fits(state: Mapping[str, Tensor], own: Mapping[str, Tensor], key: str) -> b
     return key in state and state[key].shape == own[key].shape
 
 
-def _download(name: str, options: Mapping[str, Any]) -> dict[str, Tensor]:
+def _download(name: str, options: Mapping[str, Any], key: str) -> dict[str, Tensor]:
     """The tensors of the file that timm names for `name`."""
     try:
         network = timm.create_model(name, pretrained=True, **{"num_classes": 0, **options})
     except Exception as error:  # every layer below has its own kinds of failure: timm, hub client, sockets
         raise UserError(
             f"could not download the weights of {name} ({type(error).__name__}): fetch {_source(name)} "
-            "and set backbone.weights to its path, or to null for random weights"
+            f"and set {key} to its path, or to null for random weights"
         ) from error
     return dict(network.state_dict())
 

@@ -123,9 +123,8 @@ class Delivery:
         from mlflow.entities import Param, RunTag
 
         config = document(self.directory / "config.yaml") or {}
-        described = tags(
-            document(self.directory / "environment.json") or {}, document(self.directory / "overrides.yaml") or []
-        )
+        facts = [document(self.directory / f"{name}.json") or {} for name in ("environment", "provenance")]
+        described = tags({**facts[0], **facts[1]}, document(self.directory / "overrides.yaml") or [])
         described["directory"] = str(self.directory.absolute())
         described |= self.ledger.settings.get("tags", {})
         new = []

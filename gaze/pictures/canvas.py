@@ -57,6 +57,13 @@ class Canvas:
         """Mix a colour into the picture: not at all where the strength is 0, alone where it is 1."""
         self._mix(slice(None), slice(None), strength, colour)
 
+    def shade(self, corner: tuple[int, int], strength: Float[Tensor, "h w"], colour: Colour) -> None:
+        """Mix a colour, as `tint` does, into the part of the picture whose left top pixel is `corner`, (x, y)."""
+        (left, top), (height, width) = corner, strength.shape
+        rows, columns = _span(top, height, self.height), _span(left, width, self.width)
+        seen = strength[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        self._mix(rows, columns, seen, colour)
+
     def line(self, start: Point, end: Point, width: float, colour: Colour, opacity: float = 1.0) -> None:
         """A straight line with round ends."""
         (x0, y0), (x1, y1) = start, end
@@ -98,10 +105,7 @@ class Canvas:
         left, top = round(corner[0]), round(corner[1])
         image = Image.new("L", (int(width) + 2, int(height) + 2))
         ImageDraw.Draw(image).text((0, 0), text, fill=255, font=_font(size))
-        coverage = torch.from_numpy(np.array(image)).float() / 255
-        rows, columns = _span(top, image.height, self.height), _span(left, image.width, self.width)
-        seen = coverage[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        self._mix(rows, columns, seen, colour)
+        self.shade((left, top), torch.from_numpy(np.array(image)).float() / 255, colour)
 
     def _paint(self, bounds: Box, margin: float, distance: Distance, colour: Colour, opacity: float) -> None:
         x0, y0, x1, y1 = bounds

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, Int
@@ -13,47 +11,11 @@ from torch import Tensor
 from gaze.devices import KINDS
 from gaze.geometry import angle_at_distance, angle_between_points, error_cm_to_px
 from gaze.label_units import CM
+from gaze.measures import Frames, Measure, by_person, mean, or_nan, quantile, root_mean, spread, worst_tenth
 from gaze.screens.rows import PointRows, unit_of
 
-Reduce = Callable[[Tensor, Tensor], Tensor]  # m values and rows of m weights to a number for each row
 AUC_CM = 5.0  # hits are counted up to this distance
 ABOUT_CM = ("error_px", "error_diagonal", "error_deg", "error_deg_approximate", "hit_1cm", "hit_2cm", "auc_within")
-
-
-class Measure(NamedTuple):
-    """A figure before it is one: values of frames, fixations or users, and what is made of them."""
-
-    name: str
-    value: Float[Tensor, "m"]  # NaN where prediction failed
-    subject: Int[Tensor, "m"]  # whose value it is; the bootstrap draws users
-    reduce: Reduce
-
-    @property
-    def n(self) -> int:
-        """How many frames, fixations or users it rests on."""
-        return len(self.value)
-
-    def figure(self) -> float:
-        """The number; NaN if there are no values, or prediction failed for one of them."""
-        return float(self.over(torch.ones(1, self.n, dtype=self.value.dtype, device=self.value.device)))
-
-    def over(self, weight: Float[Tensor, "r m"]) -> Float[Tensor, "r"]:
-        """The numbers with each row of weights; a value of weight 0 does not count."""
-        if not self.n:
-            return self.value.new_full((len(weight),), math.nan)
-        broken = ((weight > 0) & self.value.isnan()).any(-1) | ~(weight > 0).any(-1)
-        return self.reduce(self.value.nan_to_num(0.0), weight).masked_fill(broken, math.nan)
-
-    def by_user(self) -> tuple[Measure, Float[Tensor, "u"]]:
-        """The same in as few values as over any users has the same numbers, and how many each of them stands for.
-
-        Means of users instead of values, where the figure is made of a mean.
-        """
-        if self.reduce not in (mean, root_mean):
-            return self, torch.ones_like(self.value)
-        users, which, counts = self.subject.unique(return_inverse=True, return_counts=True)
-        means = self.value.new_zeros(len(users)).index_add_(0, which, self.value) / counts
-        return self._replace(value=means, subject=users), counts.to(self.value.dtype)
 
 
 def figures(rows: PointRows, unit: str = CM) -> dict[str, float]:
@@ -83,7 +45,7 @@ def measures(rows: PointRows, unit: str = CM) -> list[Measure]:
     error = off.norm(dim=-1)
     frames = Frames(rows.subject)
     fixations, jitter, whose = _fixations(rows)
-    of_user, users = _by_user(error, rows.subject)
+    of_user, users = by_person(error, rows.subject)
     # What is left out depends on labels only: a failed prediction must not go away with its row.
     pixels = (rows.screen_px.isfinite() & rows.screen_cm.isfinite()).all(-1)
     sized, centred = rows.screen_cm.isfinite().all(-1), rows.centre.isfinite().all(-1)
@@ -109,7 +71,7 @@ def measures(rows: PointRows, unit: str = CM) -> list[Measure]:
         Measure("subject_error_cm", of_user, users, mean),
         Measure("subject_error_std_cm", of_user, users, spread),
         Measure("worst_tenth_cm", of_user, users, worst_tenth),
-        *(frames.measure(f"hit_{radius}cm", _as_float(error <= radius, error)) for radius in (1, 2)),
+        *(frames.measure(f"hit_{radius}cm", or_nan(error <= radius, error)) for radius in (1, 2)),
         frames.measure("auc_within", (1 - error / AUC_CM).clamp(min=0)),
         frames.measure("quadrant_accuracy", _quadrants(rows)[centred], centred),
         frames.measure("centre_error_cm", (rows.centre - rows.truth)[centred].norm(dim=-1), centred),
@@ -120,57 +82,6 @@ def measures(rows: PointRows, unit: str = CM) -> list[Measure]:
 def named(name: str, unit: str) -> str:
     """The name of a figure whose labels are in a unit, by its name where they are in cm."""
     return name.replace(CM, unit)
-
-
-class Frames(NamedTuple):
-    """Makes measures of single frames, which know whose they are."""
-
-    subject: Int[Tensor, "n"]
-
-    def measure(self, name: str, value: Tensor, rows: Tensor | None = None, reduce: Reduce | None = None) -> Measure:
-        """The measure of all frames, or of those of a mask."""
-        return Measure(name, value, self.subject if rows is None else self.subject[rows], reduce or mean)
-
-
-# --- Reductions --------------------------------------------------------------------------------
-
-
-def mean(value: Tensor, weight: Tensor) -> Tensor:
-    """The weighted means."""
-    return (value * weight).sum(-1) / weight.sum(-1)
-
-
-def root_mean(value: Tensor, weight: Tensor) -> Tensor:
-    """The roots of the weighted means: of squares, RMSE."""
-    return mean(value, weight).sqrt()
-
-
-def spread(value: Tensor, weight: Tensor) -> Tensor:
-    """The standard deviations; of one value, NaN."""
-    total = weight.sum(-1)
-    square = ((value - mean(value, weight)[:, None]).square() * weight).sum(-1)
-    return (square / (total - 1)).sqrt().masked_fill(total <= 1, math.nan)
-
-
-def quantile(q: float) -> Reduce:
-    """The smallest value that at least a fraction q of the weight does not exceed."""
-
-    def reduce(value: Tensor, weight: Tensor) -> Tensor:
-        ordered, order = value.sort()
-        reached = weight[:, order].cumsum(-1)
-        wanted = q * reached[:, -1:] * (1 - 1e-12)  # rounding must not skip a value
-        return ordered[torch.searchsorted(reached, wanted)[:, 0].clamp(max=len(ordered) - 1)]
-
-    return reduce
-
-
-def worst_tenth(value: Tensor, weight: Tensor) -> Tensor:
-    """The means of the largest tenth of the values, by weight; at least the weight of one."""
-    ordered, order = value.sort(descending=True)
-    share = weight[:, order]
-    quota = (0.1 * weight.sum(-1, keepdim=True)).clamp(min=1)
-    taken = torch.minimum(share, (quota - (share.cumsum(-1) - share)).clamp(min=0))
-    return mean(ordered, taken)
 
 
 # --- Values ------------------------------------------------------------------------------------
@@ -198,17 +109,6 @@ def _fixations(rows: PointRows) -> tuple[Float[Tensor, "f"], Float[Tensor, "f"],
     return (point - truth).norm(dim=-1), torch.where(counts > 1, jitter, -1.0), whose
 
 
-def _by_user(error: Float[Tensor, "n"], subject: Int[Tensor, "n"]) -> tuple[Float[Tensor, "s"], Int[Tensor, "s"]]:
-    known = subject >= 0
-    users, which, counts = subject[known].unique(return_inverse=True, return_counts=True)
-    return error.new_zeros(len(users)).index_add_(0, which, error[known]) / counts, users
-
-
 def _quadrants(rows: PointRows) -> Float[Tensor, "n"]:
     right = ((rows.point - rows.centre) >= 0) == ((rows.truth - rows.centre) >= 0)
-    return _as_float(right.all(-1), rows.point.sum(-1))
-
-
-def _as_float(hit: Tensor, like: Tensor) -> Tensor:
-    """1 or 0, but NaN where prediction failed."""
-    return torch.where(like.isnan(), torch.nan, hit.to(like.dtype))
+    return or_nan(right.all(-1), rows.point.sum(-1))

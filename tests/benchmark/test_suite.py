@@ -11,9 +11,11 @@ from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved
 from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
+from gaze.clip.tiny_random import TinyRandom
 from gaze.errors import UserError
 from gaze.fusions.pooled_gaze import PooledGaze
 from gaze.hardware import Hardware
@@ -62,6 +64,21 @@ def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_c
     rows = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
     assert [row["ours"] for row in rows] == ["fp32", "bf16"]
     assert all(row["same"] and row["ratio"] > 0 for row in rows)
+
+
+def test_kept_texts_and_faces_say_what_new_ones_do():
+    small = partial(TextTower, width=32, depth=1, heads=2, words=1000)
+    results = prompts(1, Hardware("cpu"), faces=2, tower=TinyRandom, texts=small)
+    results.append(faces_cached(1, Hardware("cpu"), faces=4, batch=2, tower=TinyRandom))
+    rows = [row for result in results for row in result.rows()]
+    assert len(rows) == 3
+    assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
+
+
+def test_the_text_tower_is_as_large_as_clips():
+    with torch.device("meta"):
+        count = sum(p.numel() for p in TextTower().parameters())
+    assert round(count / 1e6) == 63
 
 
 def test_frames_are_augmented_as_they_are_by_default():

@@ -7,6 +7,7 @@ from gaze.backbones.conv_vit import ConvViT
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.feature_cache import FeatureCache
 from gaze.callbacks.unfreeze import Unfreeze
+from gaze.clip.tiny_random import TinyRandom
 from gaze.datasets.gazefollow import GazeFollow
 from gaze.heads.heatmap_decoder import HeatmapDecoder
 from gaze.losses.heatmap import HeatmapBCE
@@ -89,3 +90,49 @@ def test_an_unknown_module_is_refused(tmp_path, data):
     run = trainer(tmp_path / "run", data, {"feature_cache": FeatureCache(module="backbon")})
     with pytest.raises(ValueError, match="'backbon'; the model has no such module: backbone, head"):
         run.fit()
+
+
+class Faces(torch.nn.Module):
+    """A tower and a line on what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.clip = TinyRandom()
+        self.line = torch.nn.Linear(32, 1)
+
+
+@pytest.mark.parametrize("fields", [None, ["embed"]])
+def test_a_tower_that_says_two_things_is_remembered_and_each_flip_has_its_entry(fields):
+    model, asked = Faces(), []
+    see = model.clip.see
+    model.clip.see = lambda image: (asked.append(len(image)), see(image))[1]
+    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)).mul(255).round() / 255
+    live = model.clip(pictures)
+    cache = FeatureCache("clip", fields=fields)
+    cache._remember(model.clip)
+    asked.clear()
+    for shown in (pictures, pictures.flip(-1), pictures[[2, 0]], pictures.flip(-1)[1:]):
+        seen = model.clip(shown)
+    assert asked == [4, 4]
+    assert (seen.embed - type(model.clip).forward(model.clip, pictures.flip(-1)[1:]).embed).abs().max() < 2e-3
+    again = model.clip(pictures)
+    assert type(again) is type(live)
+    assert (again.embed - live.embed).abs().max() < 2e-3
+    if fields is None:
+        assert again.patch_tokens.shape == live.patch_tokens.shape
+        assert (again.patch_tokens - live.patch_tokens).abs().max() < 2e-3
+    else:
+        assert again.patch_tokens is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.clip(torch.rand(2, 3, 32, 32)).embed.dtype == torch.float32
+
+
+def test_fields_that_a_module_does_not_give_are_refused():
+    model = Faces()
+    FeatureCache("clip", fields=["embeds"])._remember(model.clip)
+    with pytest.raises(ValueError, match=r"fields is \['embeds'\], but the module gives embed, patch_tokens"):
+        model.clip(torch.rand(1, 3, 32, 32))
+    plain = ConvViT([8, 8], width=16, heads=2).requires_grad_(False)
+    FeatureCache(fields=["embed"])._remember(plain)
+    with pytest.raises(ValueError, match="the module gives one tensor"):
+        plain(torch.rand(1, 3, 16, 16))

@@ -38,7 +38,7 @@ def test_the_spine_names_no_task(module):
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     used |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     used |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
-    assert {"ScenePrediction", "heatmap", "point", "auxiliary"} <= task_names()
+    assert {"ScenePrediction", "heatmap", "point", "concentration"} <= task_names()
     assert not used & (task_names() - AMBIGUOUS)
 
 

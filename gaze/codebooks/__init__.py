@@ -1,0 +1,1 @@
+"""Vectors that stand for gaze directions: those of texts, learned codes, or both."""

@@ -1,0 +1,1 @@
+"""How good predicted directions of gaze are: figures, intervals, baselines and reports."""

@@ -1,0 +1,125 @@
+"""A sweep over variants of a model ends in one table: what each is worth on the test split, seed by seed."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from gaze.errors import UserError
+from gaze.evaluation import evaluate
+from gaze.hardware import Hardware
+from gaze.journal import monitored
+from gaze.loading import release
+from gaze.report import find_runs
+from gaze.runs import build, check, chosen, load_config, load_model, plain_config
+
+FOLDER, FILE = "variants", "variants.csv"
+SEED = "seed="
+Figures = dict[str, dict[int, dict[str, float]]]  # variant -> seed -> figure -> value
+
+
+class Variants(Callback):
+    """Evaluates every run of a sweep on the same split when the last has ended, and tables them.
+
+    Runs that differ in their seed alone are one variant: their mean, and their standard deviation.
+
+    Args:
+        split: of each run's data set.
+        figures: to print, by name; all are in variants/variants.csv of the sweep's folder. The first is compared.
+        batch_size: samples at once.
+    """
+
+    def __init__(self, split: str = "test", figures: Sequence[str] = (), batch_size: int = 64) -> None:
+        self.split, self.figures, self.batch_size = split, list(figures), batch_size
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        found = figures_of(folder, build(config.hardware), self.split, self.batch_size)
+        write(found, folder / FOLDER / FILE)
+        print_table(found, self.figures or [monitored(plain_config(load_config(find_runs(folder)[0])))[0]], self.split)
+
+
+def figures_of(folder: Path, hardware: Hardware, split: str = "test", batch_size: int = 64) -> Figures:
+    """What every run in a folder is worth on a split of its own data set, by its own metrics.
+
+    Raises:
+        UserError: two runs are the same variant with the same seed.
+    """
+    runs = find_runs(folder)
+    names = names_of({run: yaml.safe_load((run / "overrides.yaml").read_text()) for run in runs})
+    found: Figures = {}
+    for run in runs:
+        config = load_config(run)
+        nodes = OmegaConf.create({group: plain_config(config[group]) for group in ("dataset", "metric")})
+        check(nodes)
+        test_set = build(nodes.dataset)(split=split)
+        loader = hardware.loader(test_set, batch_size=batch_size)
+        model = load_model(run).to(hardware.device)
+        seeds = found.setdefault(names[run], {})
+        if config.seed in seeds:
+            raise UserError(
+                f"{folder}: two runs are {names[run]} with seed={config.seed}; give the folder of one sweep"
+            )
+        seeds[config.seed] = evaluate(model, loader, chosen(nodes, "metric"), hardware)
+        release(loader)
+    return found
+
+
+def names_of(overrides: Mapping[Path, Sequence[str]]) -> dict[Path, str]:
+    """What each run is called: those of its overrides, but for the seed, that not all runs have."""
+    shared = set.intersection(*(set(words) for words in overrides.values()))
+    names = {}
+    for run, words in overrides.items():
+        own = [word for word in words if word not in shared and not word.startswith(SEED)]
+        names[run] = ", ".join(word for word in own if not word.endswith("=null")) or "as it is"
+    return names
+
+
+def write(found: Figures, file: Path) -> None:
+    """A line for each run: its variant and seed, then its figures."""
+    columns = list(dict.fromkeys(name for seeds in found.values() for values in seeds.values() for name in values))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="") as handle:
+        lines = csv.writer(handle, lineterminator="\n")
+        lines.writerow(["variant", "seed", *columns])
+        for variant, seeds in found.items():
+            lines.writerows(
+                [variant, seed, *(values.get(name, "") for name in columns)] for seed, values in seeds.items()
+            )
+
+
+def print_table(found: Figures, figures: Sequence[str], split: str) -> None:
+    """A row for each variant, and how far its first figure is from the first variant's."""
+    sheet = Table("variant", "runs", title=f"variants on the {split} split", title_justify="left")
+    for name in figures:
+        sheet.add_column(name, justify="right")
+    sheet.add_column("difference", justify="right")
+    start = _mean(_values(next(iter(found.values())), figures[0]))
+    for variant, seeds in found.items():
+        cells = [_cell(_values(seeds, name)) for name in figures]
+        apart = f"{_mean(_values(seeds, figures[0])) - start:+.3f}"
+        sheet.add_row(variant, str(len(seeds)), *cells, apart)
+    Console().print(sheet)
+
+
+def _values(seeds: Mapping[int, Mapping[str, float]], name: str) -> list[float]:
+    return [values.get(name, math.nan) for values in seeds.values()]
+
+
+def _mean(values: Iterable[float]) -> float:
+    return statistics.fmean(values)
+
+
+def _cell(values: Sequence[float]) -> str:
+    spread = f" ± {math.sqrt(statistics.variance(values)):.3f}" if len(values) > 1 else ""
+    return f"{_mean(values):.3f}{spread}"

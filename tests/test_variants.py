@@ -1,0 +1,36 @@
+"""The table of a sweep over variants names them by what they differ in, and puts seeds together."""
+
+import csv
+from pathlib import Path
+
+from gaze.variants import names_of, print_table, write
+
+FOUND = {
+    "as it is": {0: {"error": 2.0}, 1: {"error": 4.0}},
+    "experiment=b": {0: {"error": 5.0, "other": 1.0}},
+}
+
+
+def test_runs_are_called_by_what_not_all_of_them_have():
+    overrides = {
+        Path("0"): ["model=a", "experiment=null", "seed=0"],
+        Path("1"): ["model=a", "experiment=null", "seed=1"],
+        Path("2"): ["model=a", "experiment=b", "seed=0"],
+    }
+    assert [*names_of(overrides).values()] == ["as it is", "as it is", "experiment=b"]
+
+
+def test_the_table_has_means_spreads_and_differences(tmp_path, capsys):
+    write(FOUND, tmp_path / "variants.csv")
+    rows = list(csv.DictReader((tmp_path / "variants.csv").open()))
+    assert [(row["variant"], row["seed"], row["error"], row["other"]) for row in rows] == [
+        ("as it is", "0", "2.0", ""),
+        ("as it is", "1", "4.0", ""),
+        ("experiment=b", "0", "5.0", "1.0"),
+    ]
+    print_table(FOUND, ["error"], "test")
+    shown = capsys.readouterr().out
+    assert "3.000 ± 1.414" in shown
+    assert "+2.000" in shown
+    print_table(FOUND, ["missing"], "test")
+    assert "nan" in capsys.readouterr().out
