@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,32 +70,29 @@ def _inside(root: str, path: str) -> str:
 
 
 class LazyFiles:
-    """HDF5 files that are opened when first asked for, again in each process; the last few stay open.
+    """Files that are opened when first asked for, again in each process; the last few stay open.
 
     A handle must not be shared by processes: position and caches are its own. So it is left behind when this is pickled,
     and forgotten in a process that was forked.
 
     Args:
+        open_file: gives an open file, with a method `close`.
         keep: how many stay open.
     """
 
-    def __init__(self, keep: int = 16) -> None:
-        self._keep = keep
+    def __init__(self, open_file: Callable[[str], Any], keep: int = 16) -> None:
+        self._open_file, self._keep = open_file, keep
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_keep": self._keep, "_open": OrderedDict(), "_process": -1}
+        return self.__dict__ | {"_open": OrderedDict(), "_process": -1}
 
-    def __call__(self, path: str) -> h5py.File:
-        """The open file.
-
-        Raises:
-            ImageError: it can't be opened.
-        """
+    def __call__(self, path: str) -> Any:
+        """The open file; raises what opening it does."""
         if self._process != os.getpid():
             self._forget()
         if path not in self._open:
-            self._open[path] = opened(path)
+            self._open[path] = self._open_file(path)
             if len(self._open) > self._keep:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)
@@ -102,7 +100,7 @@ class LazyFiles:
 
     def _forget(self) -> None:
         self._process = os.getpid()
-        self._open: OrderedDict[str, h5py.File] = OrderedDict()
+        self._open: OrderedDict[str, Any] = OrderedDict()
 
 
 def opened(path: str) -> h5py.File:

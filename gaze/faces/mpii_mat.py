@@ -36,7 +36,7 @@ class MPIIMat:
     def __init__(self, root: str, name: str = "mpiifacegaze", angles: str = "pitch_yaw", bgr: bool = True) -> None:
         self.root, self.name, self.bgr = whole_root(root, f"p00.mat to p14.mat, from {SOURCE}"), name, bgr
         self.angles = chosen("angles", angles, ANGLES)
-        self._files = LazyFiles()
+        self._files = LazyFiles(opened)
 
     def index(self) -> tuple[pa.Table, list[Fault]]:
         """One row per picture of all files; see `Faces.index`.

@@ -45,7 +45,7 @@ class XGazeH5:
         if unknown or not parts:
             raise ValueError(f"parts is {list(parts)}; expected some of {', '.join(PARTS)}")
         self.parts = tuple(parts)
-        self._files = LazyFiles()
+        self._files = LazyFiles(opened)
 
     def index(self) -> tuple[pa.Table, list[Fault]]:
         """One row per picture of all files; see `Faces.index`.

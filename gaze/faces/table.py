@@ -1,0 +1,189 @@
+"""Faces in the project's own layout: a folder of Parquet files, one row per face with its picture and canonical labels.
+
+Written by tools/prepare_directions.py. Rows have the columns of gaze/faces/index.py and of attributes, but `source` where
+the picture was instead of `path`, `file` and `row`, and `face_bytes`, a JPEG or PNG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gaze.datasets.faults import DatasetError, Fault
+from gaze.datasets.image import ImageError, decode_image
+from gaze.faces.files import LazyFiles, numbered, whole_root
+from gaze.faces.index import INDEX, joined
+
+VERSION = "1"
+ABOUT = b"faces.about"  # key of a file's metadata
+BYTES = "face_bytes"
+SOURCE = "source"  # where the picture was
+GROUP = 16  # rows that are read together, so few because training takes them in any order
+REMEDY = "write it again with tools/prepare_directions.py"
+_PLACE = ("path", "file", "row")  # what the reader says anew
+_STORED = [name for name in INDEX.names if name not in _PLACE]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file says of itself."""
+
+    name: str
+    normalised: bool
+    clusters: Sequence[Sequence[str]] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)  # the settings it was made with
+    version: str = VERSION
+
+
+class FaceTable:
+    """A folder of such files; see `Faces`.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        DatasetError: it holds something else.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = whole_root(root, "Parquet files of tools/prepare_directions.py")
+        self._files = LazyFiles(_opened)
+        self._names = sorted(path.name for path in Path(root).glob("*.parquet"))
+        if not self._names:
+            raise DatasetError(f"{root} holds no *.parquet file; expected a table of faces; {REMEDY}")
+        about = self._about(self._names[0])
+        self.name, self.normalised = about.name, about.normalised
+        self._clusters = [list(cluster) for cluster in about.clusters]
+
+    def index(self) -> tuple[pa.Table, list[Fault]]:
+        """One row per row of all files; see `Faces.index`.
+
+        Raises:
+            DatasetError: a file is damaged, or of another data set.
+        """
+        tables = []
+        for name in self._names:
+            path = os.path.join(self.root, name)
+            if self._about(name).name != self.name:
+                raise DatasetError(
+                    f"{path} is of {self._about(name).name}, and others of {self.name}; move it elsewhere"
+                )
+            opened = self._open(path)
+            columns = [column for column in opened.schema_arrow.names if column not in (BYTES, SOURCE)]
+            missing = [column for column in _STORED if column not in columns]
+            if missing:
+                raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; {REMEDY}")
+            table = opened.read(columns=columns)
+            count = range(len(table))
+            place = {"path": [f"{name}#{row}" for row in count], "file": [path] * len(count), "row": list(count)}
+            for column, values in place.items():
+                table = table.append_column(column, pa.array(values, INDEX.field(column).type))
+            tables.append(table.select([*INDEX.names, *(c for c in columns if c not in INDEX.names)]))
+        return joined([table.replace_schema_metadata() for table in tables]), []
+
+    def picture(self, path: str) -> UInt8[Tensor, "3 H W"]:
+        """The picture of a row; see `Faces.picture`."""
+        return decode_image(f"{self.root}/{path}", self.stored(path), upright=False)
+
+    def stored(self, path: str) -> bytes:
+        """The bytes of a row's picture; see `Faces.stored`."""
+        name, row = numbered(path)
+        try:
+            group = self._files(os.path.join(self.root, name)).read_row_group(row // GROUP, [BYTES], use_threads=False)
+            return bytes(group[BYTES][row % GROUP].as_py())
+        except (pa.ArrowInvalid, OSError, IndexError) as error:
+            raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); {REMEDY}") from error
+
+    def missing(self, path: str) -> str | None:
+        """None: a row has its picture."""
+        return None
+
+    def clusters(self) -> list[list[str]]:
+        """The subjects of each published fold; see `Faces.clusters`."""
+        return self._clusters
+
+    def _about(self, name: str) -> About:
+        path = os.path.join(self.root, name)
+        told = (self._open(path).schema_arrow.metadata or {}).get(ABOUT)
+        about = About(**json.loads(told)) if told else None
+        if about is None or about.version != VERSION:
+            what = "is no table of faces" if about is None else f"has version {about.version}"
+            raise DatasetError(f"{path} {what}; expected version {VERSION} of a table of faces; {REMEDY}")
+        return about
+
+    def _open(self, path: str) -> pq.ParquetFile:
+        try:
+            return self._files(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DatasetError(f"{path} can't be read ({str(error).splitlines()[0][:120]}); {REMEDY}") from error
+
+
+class FaceWriter:
+    """Files of such a folder, which exists; memory holds a few rows.
+
+    Args:
+        folder: gets part-00000.parquet and so on.
+        about: what each file says of itself.
+        rows_per_file: a multiple of `GROUP`.
+    """
+
+    def __init__(self, folder: Path, about: About, rows_per_file: int = 8192) -> None:
+        self._folder, self._about, self._rows_per_file = folder, json.dumps(vars(about)), rows_per_file
+        self._parts, self._written = 0, 0
+        self._file: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
+
+    def __enter__(self) -> FaceWriter:
+        return self
+
+    def write(self, rows: pa.Table, pictures: Sequence[bytes]) -> None:
+        """Append rows of an index table with their pictures."""
+        kept = [name for name in rows.column_names if name not in _PLACE]
+        table = rows.select(kept).append_column(SOURCE, rows["path"])
+        self._waiting.append(table.append_column(BYTES, pa.array(pictures, pa.binary())))
+        while sum(map(len, self._waiting)) >= GROUP:
+            table = pa.concat_tables(self._waiting).combine_chunks()
+            self._flush(table.slice(0, GROUP))
+            self._waiting = [table.slice(GROUP)]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None and any(map(len, self._waiting)):
+                self._flush(pa.concat_tables(self._waiting).combine_chunks())
+        finally:
+            self._close()
+
+    def _flush(self, table: pa.Table) -> None:
+        if self._file is None:
+            schema = table.schema.with_metadata({ABOUT: self._about.encode()})
+            words = [f.name for f in schema if f.type == pa.string()]
+            path = self._folder / f"part-{self._parts:05d}.parquet"
+            # Pictures are compressed already
+            compression = {f.name: "none" if f.name == BYTES else "zstd" for f in schema}
+            self._file = pq.ParquetWriter(
+                path, schema, compression=compression, use_dictionary=words, write_page_checksum=True
+            )
+            self._parts, self._written = self._parts + 1, 0
+        self._file.write_table(table.combine_chunks(), row_group_size=GROUP)
+        self._written += len(table)
+        if self._written >= self._rows_per_file:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+
+def _opened(path: str) -> pq.ParquetFile:
+    return pq.ParquetFile(path, memory_map=True)
