@@ -1,5 +1,6 @@
 """The two readings of an embedding: what goes into each, and that everything that trains has a gradient."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -126,3 +127,12 @@ def test_a_bank_that_is_not_there_is_not_missed(embed):
     seen = steering(bank={"illumination": None, "head_pose": None, "background": None})(embed)
     assert seen.context_logits is None
     torch.testing.assert_close(seen.context, unit(embed))
+
+
+@pytest.mark.parametrize("mode", ["argmax", "st_argmax", "soft", "topk"])
+def test_no_value_is_read_back_from_the_device_in_a_step(mode, monkeypatch):
+    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # there is none for meta
+    made = steering("both", {"mode": mode}, {"delta": "per_bank"}).to("meta").train()
+    seen = made(torch.randn(3, WIDTH, device="meta"))  # where there are no values to read
+    (seen.context.sum() + seen.aligned.sum() + seen.commitment).backward()
+    assert seen.aligned.shape == (3, WIDTH)
