@@ -7,8 +7,8 @@ from typing import Any
 
 from gaze.errors import UserError
 
-# What the samples of a screen look like to a model: another data set must give them as the run's own did.
-SHAPES = ("streams", "face_size", "eye_size", "landmarks")
+# What the samples of a screen or a face look like to a model: another data set must give them as the run's own did.
+SHAPES = ("streams", "face_size", "eye_size", "landmarks", "window")
 PLACES = ("path", "root")  # what data sets call the file or folder that they are in
 
 
