@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
+from gaze.datasets.dataset import Dataset
+from gaze.directions import evaluation as directions
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.journal import Journal
 from gaze.report import find_runs
 from gaze.run_data import dataset_node
 from gaze.runs import TOP, build, check, differences, load_config, load_model, plain_config
-from gaze.screens.evaluation import about_screens, predictions, report
+from gaze.screens import evaluation as screens
 from gaze.screens.table import LEFT_OUT
 
 # What may differ between the runs of one protocol: who is left out; where and how loudly it ran.
@@ -32,6 +35,15 @@ FREE = (
     "callback.progress",
 )
 FOLDER = "evaluation"  # of a sweep's
+
+
+class Task(NamedTuple):
+    """What differs between protocols of points and of directions."""
+
+    about: Callable[[Dataset], bool]
+    table: Callable[..., pa.Table]  # of predictions, by model, test split, what opens others, and what predicts
+    together: Callable[[Sequence[pa.Table]], Sequence[pa.Table]]  # tables of several runs, made fit for being one
+    report: Callable[..., None]
 
 
 class Protocol(Callback):
@@ -68,15 +80,16 @@ def evaluate_folds(
         root: where the data set lies now; None: where it was in training.
 
     Raises:
-        UserError: the runs do not make up one protocol about screens.
+        UserError: the runs do not make up one protocol about screens or directions.
     """
     configs = {run: load_config(run) for run in find_runs(folder)}
     names = _left_out(folder, configs)
-    tables = [fold_table(run, names[run], config, hardware, batch_size, amp, root) for run, config in configs.items()]
-    table = pa.concat_tables(_renumbered(tables), promote_options="permissive")
+    judged = [fold_table(run, names[run], config, hardware, batch_size, amp, root) for run, config in configs.items()]
+    task = judged[0][0]
+    table = pa.concat_tables(task.together([table for _, table in judged]), promote_options="permissive")
     config = next(iter(configs.values()))
     about = {"split": "left out in turn", "model": str(config.name), "run": str(folder)}
-    report(table, out or folder / FOLDER, about, resamples, seed)
+    task.report(table, out or folder / FOLDER, about, resamples, seed)
 
 
 def fold_table(
@@ -87,7 +100,7 @@ def fold_table(
     batch_size: int = 64,
     amp: bool = False,
     root: str | None = None,
-) -> pa.Table:
+) -> tuple[Task, pa.Table]:
     """The predictions of one run for those it left out, beside what its own training people teach the baselines.
 
     Args:
@@ -97,11 +110,13 @@ def fold_table(
     check(node)
     open_split = build(node.dataset)
     test_set = open_split(split="test")
-    if not about_screens(test_set):
-        raise UserError(f"{run} is not about screens; a protocol of folds can be evaluated for points of gaze only")
-    train_labels = open_split(split="train").labels
-    table = predictions(load_model(run), test_set, train_labels, hardware, batch_size, amp)
-    return table.append_column(LEFT_OUT, pa.array([name] * len(table)))
+    task = next((task for task in TASKS if task.about(test_set)), None)
+    if task is None:
+        raise UserError(
+            f"{run} is about neither screens nor directions; a protocol of folds can be evaluated for these only"
+        )
+    table = task.table(load_model(run), test_set, open_split, hardware, batch_size, amp)
+    return task, table.append_column(LEFT_OUT, pa.array([name] * len(table)))
 
 
 def _left_out(folder: Path, configs: Mapping[Path, DictConfig]) -> dict[Path, str]:
@@ -165,3 +180,17 @@ def _renumbered(tables: Sequence[pa.Table]) -> list[pa.Table]:
         found.append(table.set_column(table.column_names.index("fixation"), "fixation", moved))
         first += max((pc.max(fixation).as_py() or 0) + 1, 0)
     return found
+
+
+def _screen_table(model: nn.Module, test_set: Dataset, open_split: Callable[..., Dataset], *how: Any) -> pa.Table:
+    return screens.predictions(model, test_set, open_split(split="train").labels, *how)  # type: ignore[attr-defined]
+
+
+def _direction_table(model: nn.Module, test_set: Dataset, open_split: Callable[..., Dataset], *how: Any) -> pa.Table:
+    return directions.predictions(model, test_set, open_split, *how)[0]
+
+
+TASKS = (
+    Task(screens.about_screens, _screen_table, _renumbered, screens.report),
+    Task(directions.about_directions, _direction_table, list, directions.report),
+)

@@ -88,6 +88,22 @@ def fold_sheet(folds: pyarrow.Table, key: str, figures: Mapping[str, float], int
     _show(made)
 
 
+def plain_table(rows: pyarrow.Table, title: str) -> None:
+    """Print a table as it is: words at the left, numbers at the right."""
+
+    def made(gap: str) -> Table:
+        sheet = Table(title=title, title_justify="left")
+        for name in rows.column_names:
+            sheet.add_column(
+                name.replace("_", " "), justify="left" if pyarrow.types.is_string(rows[name].type) else "right"
+            )
+        for row in rows.to_pylist():
+            sheet.add_row(*("" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()))
+        return sheet
+
+    _show(made)
+
+
 def _cells(
     figures: Mapping[str, float], intervals: Mapping[str, Interval], columns: Iterable[str], gap: str
 ) -> list[str]:

@@ -25,6 +25,9 @@ def main(cfg: DictConfig) -> None:
     from gaze.breakdown import as_dicts, break_down
     from gaze.comparison import about_scenes, compare, scene_baselines
     from gaze.details import choose_details
+    from gaze.directions import evaluation as directions
+    from gaze.directions.table import holds_directions
+    from gaze.directions.table import read_predictions as read_directions
     from gaze.environment import environment
     from gaze.evaluation import on_batches
     from gaze.folds import evaluate_folds
@@ -33,13 +36,14 @@ def main(cfg: DictConfig) -> None:
     from gaze.pictures.sheet import save_picture
     from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
-    from gaze.screens.evaluation import about_screens, predictions, report, report_again, training_labels
-    from gaze.screens.table import read_predictions
+    from gaze.screens import evaluation as screens
+    from gaze.screens.table import read_predictions as read_points
     from gaze.tables import figure_table, part_table
 
     if cfg.predictions is not None:
         folder = Path(cfg.out or Path(cfg.predictions).parent)
-        report_again(read_predictions(cfg.predictions), folder, cfg.resamples, cfg.seed)
+        again, read = (directions, read_directions) if holds_directions(cfg.predictions) else (screens, read_points)
+        again.report_again(read(cfg.predictions), folder, cfg.resamples, cfg.seed)
         return
     if list(Path(cfg.run).glob("*/config.yaml")):
         refuse(cfg, IDLE)
@@ -64,16 +68,24 @@ def main(cfg: DictConfig) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     open_split, metrics, hardware = build(nodes.dataset), chosen(nodes, "metric"), build(cfg.hardware)
     name, model, test_set = config.get("name", "model"), load_model(cfg.run), open_split(split=cfg.split)
-    if about_screens(test_set):
-        train_labels = training_labels(open_split) if cfg.baselines else None
-        table = predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
-        about = {
-            "split": cfg.split,
-            "model": name,
-            "commit": environment()["git"].get("commit", ""),
-            "dataset": other or "its own",
-        }
-        report(table, Path(cfg.out or out.with_suffix("")), about, cfg.resamples, cfg.seed)
+    about_split = {
+        "split": cfg.split,
+        "model": name,
+        "commit": environment()["git"].get("commit", ""),
+        "dataset": other or "its own",
+    }
+    folder = Path(cfg.out or out.with_suffix(""))
+    if screens.about_screens(test_set):
+        train_labels = screens.training_labels(open_split) if cfg.baselines else None
+        table = screens.predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
+        screens.report(table, folder, about_split, cfg.resamples, cfg.seed)
+        return
+    if directions.about_directions(test_set):
+        # What calibrates and competes is what the model was trained on, whatever it is evaluated on
+        own_split = build(OmegaConf.create(own)) if other else open_split
+        how = (hardware, cfg.batch_size, cfg.amp, cfg.baselines)
+        table, loads = directions.predictions(model, test_set, own_split, *how)
+        directions.report(table, folder, about_split, cfg.resamples, cfg.seed, loads)
         return
     if about_scenes(test_set):
         metrics = chosen(nodes, "more") | metrics

@@ -42,6 +42,10 @@ class Callback:
     def fit_end(self, trainer: Trainer) -> None:
         """Once, when training ended by itself or by a signal, but not by an exception."""
 
+    def figures(self) -> dict[str, Tensor]:
+        """Scalars for the next line of training figures, on the device: averages since the last time it was asked for."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """What must survive an interruption."""
         return {}

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Log(Callback):
-    """Averages since the last line, read from the device once per line.
+    """Averages since the last line, read from the device once per line, and what other callbacks add to it.
 
     Args:
         every_steps: steps between two lines of training figures; the end of an epoch has one, too.
@@ -88,8 +88,11 @@ class Log(Callback):
         if not self.sums:
             return
         device = trainer.hardware.device
-        means = torch.stack([self.sums[name].to(device) / self.counts[name].to(device) for name in self.sums]).tolist()
-        figures = {f"train/{name}": mean for name, mean in zip(self.sums, means, strict=True)}
+        means = {name: total.to(device) / self.counts[name].to(device) for name, total in self.sums.items()}
+        for callback in trainer.callbacks.values():
+            means |= {name: value.to(device) for name, value in callback.figures().items()}
+        read = torch.stack(list(means.values())).tolist()
+        figures = {f"train/{name}": mean for name, mean in zip(means, read, strict=True)}
         rates = sorted({group["lr"] for group in trainer.optimizer.param_groups}, reverse=True)
         figures |= {"train/lr" if i == 0 else f"train/lr_{i}": rate for i, rate in enumerate(rates)}
         samples = self.steps * trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas

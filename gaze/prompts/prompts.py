@@ -73,13 +73,16 @@ class Prompts(nn.Module):
         self.banks = read_banks(banks)
         self.digest, self.center = digest(self.banks, templates), center
         if weights in (None, HASH):
-            vectors = hashed_banks(self.banks, width)
+            vectors, provider = hashed_banks(self.banks, width), weights
         else:
-            vectors, _ = read_vectors(Path(str(weights)).expanduser(), self.banks, templates, width, text_model)
-        if weights == HASH:
+            path = Path(str(weights)).expanduser()
+            vectors, facts = read_vectors(path, self.banks, templates, width, text_model)
+            provider = facts.get("provider")
+        if provider == HASH:
             logger.warning(
-                "prompts.weights=hash: the vectors only tell texts apart and carry no meaning; make a file of real ones "
-                "with tools/build_prompts.py"
+                "prompts.weights=%s: the vectors only tell texts apart and carry no meaning; make a file of real ones "
+                "with tools/build_prompts.py",
+                weights,
             )
         if shuffle:
             vectors = shuffled(vectors, shuffle_seed)

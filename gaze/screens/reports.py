@@ -44,8 +44,8 @@ def part_table(table: pa.Table, part: str, resamples: int = 1000, seed: int = 0)
     about, rows = facts_in(table), list[dict[str, object]]()
     for value in sorted(set(table[part].to_pylist()), key=str):
         frames = table.filter(pc.equal(table[part], value))
-        rows += [{part: value, **row} for row in _rows(summary(frames, resamples, seed), about)]
-    return _table(rows)
+        rows += [{part: value, **row} for row in long_rows(summary(frames, resamples, seed), about)]
+    return long_table(rows)
 
 
 def fold_rows(table: pa.Table) -> pa.Table:
@@ -69,7 +69,7 @@ def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: in
     """Write summary.csv and a file for each kind of part, with the table's facts in each row; return the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     found = summary(table, resamples, seed)
-    write_csv(_table(_rows(found, facts_in(table))), folder / "summary.csv")
+    write_csv(long_table(long_rows(found, facts_in(table))), folder / "summary.csv")
     for part in PARTS:
         write_csv(part_table(table, part, resamples, seed), folder / f"per_{part}.csv")
     if LEFT_OUT in table.column_names:
@@ -77,17 +77,21 @@ def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: in
     return found
 
 
-def _rows(found: Mapping[str, Mapping[str, Found]], about: Mapping[str, str]) -> list[dict[str, object]]:
+def long_rows(
+    found: Mapping[str, Mapping[str, Found]], about: Mapping[str, str], whose: str = "points"
+) -> list[dict[str, object]]:
+    """A row for each figure of each name: the column that is called `whose`, what it rests on, and these facts."""
     rows = list[dict[str, object]]()
     for points, row in found.items():
         for metric, (value, interval, n) in row.items():
             low, high = interval or (None, None)
             numbers = {"value": value, "ci_lo": low, "ci_hi": high, "n": n}
-            rows.append({"points": points, "metric": metric, **numbers, **about})
+            rows.append({whose: points, "metric": metric, **numbers, **about})
     return rows
 
 
-def _table(rows: list[dict[str, object]]) -> pa.Table:
+def long_table(rows: list[dict[str, object]]) -> pa.Table:
+    """The rows as a table; numbers stay floats where all are empty."""
     names = list(rows[0]) if rows else []
     kinds = dict.fromkeys(FLOATS, pa.float64())
     return pa.table({name: pa.array([row[name] for row in rows], kinds.get(name)) for name in names})

@@ -12,7 +12,8 @@ from torch import Tensor
 from gaze.synthesis.draws import Draws
 from gaze.types import Record
 
-HEAD_YAW, HEAD_PITCH, ROLL, EYE_YAW, EYE_PITCH = 80.0, 50.0, 45.0, 45.0, 35.0  # what people can do, degrees
+HEAD_PITCH, ROLL, EYE_YAW, EYE_PITCH = 50.0, 45.0, 45.0, 35.0  # what people can do, degrees
+HEAD_YAW = 55.0  # beyond it the renderer's heads show no eyes
 WAVES = 3  # of which a walk is made
 HEAD_FRAMES, EYE_FRAMES = (30.0, 90.0), (15.0, 50.0)  # shortest and longest period of the waves
 

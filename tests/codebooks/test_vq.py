@@ -17,7 +17,7 @@ def clusters(count=16, width=16):
     return centres, lambda n: centres[torch.randint(count, (n,))] + 0.05 * torch.randn(n, width)
 
 
-def trained(steps=300, **options):
+def trained(steps=150, **options):
     torch.manual_seed(1)
     centres, draw = clusters()
     made = VectorQuantizer(16, codes=32, **{"dead_steps": 20, "decay": 0.9, **options})

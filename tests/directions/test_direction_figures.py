@@ -101,9 +101,9 @@ def test_weights_are_repeated_samples():
     redone = {m.name: m.figure() for m in certainty_measures(some.at(draw)) if m.n}
     for measure in certainty_measures(some):
         if measure.n:
-            assert float(measure.over(weight)) == pytest.approx(redone[measure.name], abs=1e-4), (
+            assert float(measure.over(weight)) == pytest.approx(redone[measure.name], abs=0.01), (
                 measure.name
-            )  # rounding parts equal ranks
+            )  # steps of the curves
 
 
 def test_a_failed_prediction_makes_figures_nan_and_takes_nothing_away():

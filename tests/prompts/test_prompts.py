@@ -41,11 +41,13 @@ def test_hashes_are_the_same_on_every_machine():
     assert abs(float(hashed("a", 512) @ hashed("b", 512))) < 0.2
 
 
-def test_hashes_say_that_they_mean_nothing_and_a_saved_run_need_not(caplog):
-    with caplog.at_level(logging.WARNING):
-        chosen = prompts()
-    assert "carry no meaning" in caplog.text
-    caplog.clear()
+def test_hashes_say_that_they_mean_nothing_and_a_saved_run_need_not(caplog, tmp_path):
+    build_file(tmp_path / "hashes", read_banks(banks()), TEMPLATES, WIDTH, None)
+    for weights in (str(tmp_path / "hashes"), "hash"):
+        with caplog.at_level(logging.WARNING):
+            chosen = prompts(weights=weights, text_model="ViT-B-32-quickgelu/openai")
+        assert f"prompts.weights={weights}: the vectors only tell texts apart and carry no meaning" in caplog.text
+        caplog.clear()
     loaded = prompts(weights=None)
     assert not caplog.text
     assert loaded.load_state_dict(chosen.state_dict()) is not None

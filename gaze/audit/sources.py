@@ -1,0 +1,157 @@
+"""Where labels and faces to be audited come from: a data set that the project reads, or a folder of raw label files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gaze.audit.evidence import KINDS, Evidence, Kind, evidence_of
+from gaze.datasets.dataset import Dataset
+from gaze.datasets.direction_labels import DirectionLabels
+from gaze.datasets.image import read_image, resize
+from gaze.errors import UserError
+from gaze.faces.conversions import ANGLES, VECTORS, chosen
+from gaze.faces.label_file import LabelFile, label_files, read_labels
+
+IMAGES = (
+    "Image",
+    "Image/train",
+    "Image/val",
+    "Image/test",
+    "Image/unused",
+    ".",
+)  # below the folder, paths are relative to
+COLUMNS = {  # that tell whose label files these are
+    "mpiifacegaze": {"eye", "scale"},
+    "eyediap": {"vector", "head", "scale"},
+    "xgaze": {"matrix"},
+    "gaze360": {"vector", "angles", "origin"},
+}
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Samples with labels and faces."""
+
+    evidence: Evidence
+
+    def name(self, row: int) -> str:
+        """What a person would call the sample."""
+        ...
+
+    def face(self, row: int) -> UInt8[Tensor, "*t 3 H W"]:
+        """As models are given it."""
+        ...
+
+
+class SetSource:
+    """One of the data sets that a split is made of."""
+
+    def __init__(self, dataset: Dataset, evidence: Evidence, rows: Sequence[int]) -> None:
+        self.dataset, self.evidence, self.rows = dataset, evidence, rows
+
+    def name(self, row: int) -> str:
+        """That of the data set."""
+        return self.dataset.name(self.rows[row])
+
+    def face(self, row: int) -> UInt8[Tensor, "*t 3 H W"]:
+        """As it is evaluated."""
+        face: Tensor = self.dataset[self.rows[row]].inputs.face  # type: ignore[attr-defined]
+        return face
+
+
+class FolderSource:
+    """Label files below a folder, in one layout, and the pictures beside them."""
+
+    def __init__(self, folder: Path, evidence: Evidence, faces: Sequence[str], size_px: int | None) -> None:
+        self.folder, self.evidence, self.faces, self.size_px = folder, evidence, faces, size_px
+
+    def name(self, row: int) -> str:
+        """Its path."""
+        return self.faces[row]
+
+    def face(self, row: int) -> UInt8[Tensor, "3 H W"]:
+        """The picture, of `size_px` if that is given."""
+        places = [self.folder / below / self.faces[row] for below in IMAGES]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise UserError(f"{places[0]} is missing, and no other folder of images has it; unpack the images there")
+        picture = read_image(found, upright=False)
+        return picture if self.size_px is None else resize(picture, (self.size_px, self.size_px))
+
+
+def open_set(dataset: Dataset) -> list[Source]:
+    """The parts of a split, one per data set.
+
+    Raises:
+        UserError: its samples are not faces with directions.
+    """
+    labels = getattr(dataset, "labels", None)
+    if not isinstance(labels, DirectionLabels):
+        raise UserError("the data set has no directions of gaze; choose one of faces, such as dataset=faces")
+    parts = {name: (labels.dataset == i).nonzero()[:, 0].tolist() for i, name in enumerate(labels.datasets)}
+    return [SetSource(dataset, evidence, parts[evidence.name]) for evidence in evidence_of(labels)]
+
+
+def open_folder(
+    folder: str | Path,
+    kind: str | None = None,
+    vector: str | None = None,
+    angles: str | None = None,
+    size_px: int | None = None,
+) -> list[Source]:
+    """The label files below a folder; see `FolderSource`.
+
+    Args:
+        kind: of `gaze.audit.evidence.KINDS`; None: what the columns look like.
+        vector, angles: frames of stored vectors and angles, by the names of `gaze.faces.conversions`; None: the kind's.
+        size_px: of the faces' sides, if not their own.
+
+    Raises:
+        UserError: the columns are nobody's, or hold no gaze.
+        DatasetError: there are no label files, or one can't be read.
+    """
+    root = Path(folder)
+    files = [read_labels(path)[0] for path in label_files(root / "Label" if (root / "Label").is_dir() else root)]
+    files = [file for file in files if {"vector", "angles"} & set(file.columns)]
+    if not files:
+        raise UserError(f"no label file below {root} has a column of gaze; expected 3DGaze, 2DGaze or gaze")
+    name = chosen("kind", kind, KINDS) if kind else _kind(files[0])
+    known = KINDS.get(name, Kind())
+    if vector is not None:
+        known = known._replace(vector=VECTORS[chosen("vector", vector, VECTORS)])
+    if angles is not None:
+        known = known._replace(angles=ANGLES[chosen("angles", angles, ANGLES)])
+    vectors, pairs, heads = (
+        _numbers(files, meaning, size) for meaning, size in (("vector", 3), ("angles", 2), ("head", 2))
+    )
+    for file, eyes in zip(_slices(files), (file.columns.get("eye", ()) for file in files), strict=True):
+        mirrored = torch.tensor([eye.lower() == "right" for eye in eyes], dtype=torch.bool)
+        heads[file][: len(mirrored)][mirrored] = torch.nan  # GazeHub's script mirrors their heads wrongly
+    told = vectors.isfinite().any()
+    gaze = known.vector.gaze(vectors) if told else known.angles.gaze(pairs)
+    both = pairs if pairs.isfinite().any() else None
+    evidence = Evidence(name, known, gaze, known.angles.pitch_yaw(heads), vectors if told else None, both)
+    faces = [face.replace("\\", "/") for file in files for face in file.columns["face"]]
+    return [FolderSource(root, evidence, faces, size_px)]
+
+
+def _kind(file: LabelFile) -> str:
+    return next((name for name, columns in COLUMNS.items() if columns <= set(file.columns)), "unknown")
+
+
+def _numbers(files: Sequence[LabelFile], meaning: str, size: int) -> Tensor:
+    return torch.from_numpy(np.concatenate([file.numbers(meaning, size)[0] for file in files]))
+
+
+def _slices(files: Sequence[LabelFile]) -> Iterator[slice]:
+    start = 0
+    for file in files:
+        yield slice(start, start + len(file.lines))
+        start += len(file.lines)

@@ -1,0 +1,163 @@
+"""Evaluates a model of directions on a split: the table of its predictions, beside what baselines guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from pyarrow import Table
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from gaze.bootstrap import Interval
+from gaze.datasets.dataset import Dataset
+from gaze.datasets.direction_labels import DirectionLabels
+from gaze.datasets.faults import DatasetError
+from gaze.directions.banks import chosen_prompts
+from gaze.directions.baselines import embedder, head_direction, ridge_guesses, train_mean
+from gaze.directions.reports import fold_rows, write_reports
+from gaze.directions.routers import counted, write_loads
+from gaze.directions.rows import DirectionRows, joined, rows_of
+from gaze.directions.table import prediction_table, rows_by_name, write_predictions
+from gaze.directions.temperature import temperature_of
+from gaze.errors import UserError
+from gaze.evaluation import on_batches
+from gaze.hardware import Hardware
+from gaze.loading import release
+from gaze.pictures.direction_errors import calibration_picture, error_map
+from gaze.screens.table import LEFT_OUT, with_facts
+from gaze.tables import figure_table, plain_table
+from gaze.types import DirectionPrediction
+
+OpenSplit = Callable[..., Dataset]
+SHOWN = ("error_deg", "error_median_deg", "subject_error_deg", "coverage_68", "calibration_error", "nll", "ause")
+# Data sets whose splits are missing, or that lie elsewhere now
+ABSENT = (DatasetError, FileNotFoundError, UserError)
+
+
+def about_directions(dataset: Dataset) -> bool:
+    """Are the samples faces with directions, with labels for all of them?"""
+    return len(dataset) > 0 and isinstance(getattr(dataset, "labels", None), DirectionLabels)
+
+
+class Observed(NamedTuple):
+    """What a model says of a split, sample by sample in the order of its labels."""
+
+    rows: DirectionRows
+    chosen: dict[str, list[str]]  # ids of the most similar prompts by bank
+    loads: dict[str, Float[Tensor, "e"]]  # of experts by layer
+
+
+def observe(model: nn.Module, data: Dataset, hardware: Hardware, batch_size: int = 64, amp: bool = False) -> Observed:
+    """What a model says of all samples of a split of directions."""
+    labels: DirectionLabels = data.labels  # type: ignore[attr-defined]
+    predict = on_batches(model.to(hardware.device), hardware, amp)
+    loader = hardware.loader(data, batch_size=batch_size)
+    rows, logits = list[DirectionRows](), dict[str, list[Tensor]](class_logits=[], context_logits=[])
+    with counted(model) as loads:
+        for batch in track(loader, description="predicting", console=Console(stderr=True), transient=True):
+            prediction = predict(batch).map(Tensor.cpu)
+            assert isinstance(prediction, DirectionPrediction)
+            rows.append(rows_of(prediction, batch.targets))
+            for name, values in logits.items():
+                if (value := getattr(prediction, name)) is not None:
+                    values.append(value)
+    release(loader)
+    found = replace(joined(rows), head=labels.head.double(), subject=labels.subject.long())
+    banks = chosen_prompts(model, {name: torch.cat(values) for name, values in logits.items() if values})
+    return Observed(found, banks, loads)
+
+
+def predictions(
+    model: nn.Module,
+    test_set: Dataset,
+    open_split: OpenSplit,
+    hardware: Hardware,
+    batch_size: int = 64,
+    amp: bool = False,
+    baselines: bool = True,
+) -> tuple[Table, dict[str, Float[Tensor, "e"]]]:
+    """The table of all samples of a split, see `gaze.directions.table`, and the loads of experts by layer.
+
+    Args:
+        open_split: opens the splits of what the model was trained on: train teaches the baselines, val sets the
+            temperature of concentrations and the penalty of the ridge. What can't be opened is left out, and said.
+        baselines: compare with guesses.
+    """
+    labels: DirectionLabels = test_set.labels  # type: ignore[attr-defined]
+    found = observe(model, test_set, hardware, batch_size, amp)
+    sure = bool(found.rows.kappa.isfinite().any())
+    tower = embedder(model) if baselines else None
+    val = _opened(open_split, "val", "the temperature and the ridge's penalty") if sure or tower is not None else None
+    temperature = None
+    if sure and val is not None:
+        validated = observe(model, val, hardware, batch_size, amp).rows
+        temperature = temperature_of(validated.kappa, validated.error)
+    others: dict[str, Tensor] = {}
+    if baselines:
+        train = _opened(open_split, "train", "baselines that learn")
+        if train is not None:
+            others["train mean"] = train_mean(train.labels, labels)  # type: ignore[attr-defined]
+        others["head direction"] = head_direction(labels)
+        if tower is not None and train is not None:
+            others["ridge"] = ridge_guesses(tower, train, val, test_set, hardware, batch_size)
+    names = [test_set.name(i) for i in range(len(test_set))]
+    return prediction_table(found.rows, labels, names, others, found.chosen, temperature), found.loads
+
+
+def report(
+    table: Table,
+    folder: Path,
+    about: Mapping[str, str] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    loads: Mapping[str, Float[Tensor, "e"]] | None = None,
+) -> None:
+    """Write a table of predictions, and all that there is to say of it, into a folder; print the main figures.
+
+    predictions.csv and .parquet, routers.csv and .png of models with experts, and what `report_again` makes of the table.
+
+    Args:
+        about: facts of `gaze.screens.table.ABOUT` that the table is to say, such as split, model and commit.
+        loads: of experts by layer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = with_facts(table, about or {})
+    write_predictions(table, folder)
+    write_loads(loads or {}, folder)
+    report_again(table, folder, resamples, seed)
+
+
+def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 0) -> None:
+    """Write all that there is to say of a table of predictions, which comes out the same, byte for byte, from a file of it.
+
+    summary.csv, per_subject.csv, per_dataset.csv, per_band.csv, per_attribute.csv, subsets.csv, calibration.png where the
+    head says how sure it is, errors.png; of runs that left somebody out in turn also per_left_out.csv.
+    """
+    found = write_reports(table, folder, resamples, seed)
+    rows = rows_by_name(table)
+    calibration_picture(rows, folder / "calibration.png")
+    error_map(rows, folder / "errors.png")
+    shown, ends = dict[str, dict[str, float]](), dict[str, dict[str, Interval]]()
+    for name, row in found.items():
+        told = {key: row[key] for key in SHOWN if key in row}
+        shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
+        ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
+    figure_table(shown, f"{len(table)} faces", ends)
+    if LEFT_OUT in table.column_names:
+        plain_table(fold_rows(table), "mean error of those whom the run never saw, degrees")
+    print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+
+
+def _opened(open_split: OpenSplit, split: str, needs: str) -> Dataset | None:
+    try:
+        found = open_split(split=split)
+    except ABSENT as error:
+        print(f"{needs} are left out, as the split {split} can't be opened: {error}")
+        return None
+    return found if about_directions(found) else None

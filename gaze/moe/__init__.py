@@ -1,0 +1,1 @@
+"""Mixtures of experts: many small perceptrons, of which each token asks a few."""

@@ -1,0 +1,176 @@
+"""Evaluation of directions: the table, what is made of it, and that a file of it is enough to make it again."""
+
+import math
+from functools import partial
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+import torch
+
+from gaze.datasets.faults import EmptySplitError
+from gaze.directions.baselines import fit_ridge
+from gaze.directions.evaluation import about_directions, predictions, report, report_again
+from gaze.directions.reports import fold_rows, write_reports
+from gaze.directions.table import holds_directions, read_predictions, rows_by_name, rows_in
+from gaze.directions.temperature import temperature_of
+from gaze.errors import UserError
+from gaze.folds import TASKS
+from gaze.geometry import angular_error
+from gaze.hardware import Hardware
+from gaze.pictures.direction_errors import calibration_picture
+from gaze.screens.table import LEFT_OUT
+from tests.directions.some_faces import LabelledFaces, Reader
+from tests.directions.some_rows import calibrated
+
+CPU = Hardware(device="cpu", workers=0)
+FILES = ["calibration.png", "errors.png", "per_attribute.csv", "per_band.csv", "per_dataset.csv", "per_subject.csv"]
+FILES += ["predictions.csv", "predictions.parquet", "routers.csv", "routers.png", "subsets.csv", "summary.csv"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """The folder of an evaluation and the table that it is of."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    test_set = LabelledFaces("test")
+    assert about_directions(test_set)
+    table, loads = predictions(Reader(), test_set, LabelledFaces, CPU, batch_size=16)
+    report(table, folder, {"split": "test", "model": "reader"}, resamples=40, loads=loads)
+    return folder, table
+
+
+def read(folder, name):
+    return pyarrow.csv.read_csv(folder / name).to_pylist()
+
+
+def test_every_sample_has_a_row_with_all_that_is_known_of_it(evaluated):
+    folder, table = evaluated
+    assert sorted(file.name for file in folder.iterdir()) == FILES
+    rows, labels = read(folder, "predictions.csv"), LabelledFaces("test").labels
+    first = rows[0]
+    assert (first["name"], first["dataset"], first["subject"]) == ("made/0000.jpg", "made", "made/p0")
+    assert (first["detected"], first["split"], first["attribute_light"]) == ("no", "test", "")
+    assert (first["bank_light"], first["bank_back"]) == ("d", "e")
+    assert {row["bank_gaze"] for row in rows} == {"a", "b"}
+    truth = torch.tensor([[row[f"gaze_{axis}"] for axis in "xyz"] for row in rows])
+    torch.testing.assert_close(truth, labels.gaze)
+    found = rows_in(table)
+    assert first["error_deg"] == pytest.approx(math.degrees(float(angular_error(found.gaze, found.truth)[0])))
+    assert pyarrow.parquet.read_table(folder / "predictions.parquet").column_names == list(first)
+
+
+def test_baselines_are_told_what_they_are_and_ridge_reads_frozen_features(evaluated):
+    folder, table = evaluated
+    whole = {(row["directions"], row["metric"]): row for row in read(folder, "summary.csv")}
+    error = {name: whole[name, "error_deg"]["value"] for name in ("pred", "train_mean", "head_direction", "ridge")}
+    assert error["pred"] < 5
+    assert error["ridge"] < 2 < error["head_direction"] < error["train_mean"]
+    assert whole["head_direction", "error_deg"]["n"] == 30  # heads that are known
+    row = whole["pred", "subject_error_deg"]
+    assert row["ci_lo"] <= row["value"] <= row["ci_hi"]
+    mean = LabelledFaces("train").labels.gaze.mean(0).double()
+    guesses = rows_by_name(table)["train_mean"]
+    assert angular_error(guesses.gaze, mean.expand(40, 3)).max() < 1e-5
+
+
+def test_the_temperature_of_the_validation_split_makes_cones_likelier(evaluated):
+    folder, _ = evaluated
+    nll = {row["directions"]: row["value"] for row in read(folder, "summary.csv") if row["metric"] == "nll"}
+    assert set(nll) == {"pred", "tempered"}
+    assert nll["tempered"] < nll["pred"]
+
+
+def test_parts_have_people_and_counts(evaluated):
+    folder, _ = evaluated
+    ours = [row for row in read(folder, "subsets.csv") if row["directions"] == "pred"]
+    assert {row["part"]: row["n"] for row in ours if row["part"] in ("all", "front180", "detected")} == {
+        "all": 40,
+        "front180": 40,
+        "detected": 32,
+    }
+    people = [row for row in read(folder, "per_subject.csv") if row["directions"] == "pred"]
+    assert [(row["part"], row["n"], row["people"]) for row in people] == [(f"made/p{p}", 10, 1) for p in range(4)]
+    light = {(row["by"], row["part"]) for row in read(folder, "per_attribute.csv")}
+    assert {("light", "even"), ("light", "dim"), ("chosen back", "e")} <= light
+    bands = [row for row in read(folder, "per_band.csv") if (row["by"], row["directions"]) == ("yaw_deg", "pred")]
+    assert sum(row["n"] for row in bands) == 40
+    loads = read(folder, "routers.csv")
+    assert [(row["layer"], row["load"], row["dead"]) for row in loads] == [
+        ("mixture", share, share == 0) for share in (0.75, 0.25, 0.0, 0.0)
+    ]
+
+
+def test_reports_come_back_from_the_file_byte_for_byte(evaluated, tmp_path, capsys):
+    folder, _ = evaluated
+    files = [folder / name for name in ("predictions.csv", "predictions.parquet")]
+    assert all(map(holds_directions, files))
+    table, same = map(read_predictions, files)
+    assert table.equals(same)
+    report_again(table, tmp_path, resamples=40)
+    assert "error_deg" in capsys.readouterr().out
+    again = [file for file in FILES if not file.startswith(("predictions", "routers"))]
+    assert sorted(file.name for file in tmp_path.iterdir()) == again
+    for file in again:
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
+
+
+def test_a_head_that_is_never_sure_and_splits_that_are_not_there_leave_out_what_needs_them(tmp_path, capsys):
+    def only_test(split):
+        raise EmptySplitError(f"no {split}")
+
+    table, _ = predictions(Reader(sure=False), LabelledFaces("test"), only_test, CPU)
+    write_reports(table, tmp_path, resamples=0)
+    calibration_picture(rows_by_name(table), tmp_path / "calibration.png")
+    assert "baselines that learn are left out" in capsys.readouterr().out
+    assert set(rows_by_name(table)) == {"pred", "head_direction"}
+    assert not (tmp_path / "calibration.png").exists()
+    assert {row["metric"] for row in read(tmp_path, "summary.csv")}.isdisjoint({"nll", "ause", "coverage_50"})
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    (tmp_path / "predictions.csv").write_text("name,gaze_z\na,1\n")
+    with pytest.raises(UserError, match=r"has no column dataset, subject.* that tools/evaluate\.py wrote"):
+        read_predictions(tmp_path / "predictions.csv")
+
+
+def test_the_temperature_undoes_a_wrong_scale():
+    some = calibrated(4000, doubt=6.0)
+    assert temperature_of(some.kappa, some.error) == pytest.approx(1 / 6, rel=0.08)
+    assert temperature_of(torch.full((3,), torch.nan), torch.zeros(3)) is None
+
+
+def test_the_ridge_is_its_closed_form_and_validation_chooses_the_penalty():
+    draws = torch.Generator().manual_seed(0)
+    z, v = torch.randn(2, 60, 30, generator=draws, dtype=torch.float64)
+    true = torch.zeros(30, 3, dtype=torch.float64)
+    true[:3] = torch.eye(3)
+    y, w = (x @ true + torch.tensor([0, 0, -5.0]) + 0.8 * torch.randn(60, 3, generator=draws) for x in (z, v))
+    y, w = (torch.nn.functional.normalize(x, dim=-1) for x in (y, w))
+    ridge = fit_ridge(z, y, v, w)
+    centred = z - z.mean(0)
+    closed = torch.linalg.solve(
+        centred.T @ centred + ridge.penalty * torch.eye(30), centred.T @ (y - y.mean(0)).double()
+    )
+    torch.testing.assert_close(ridge.weights, closed)
+    scale = float(torch.linalg.eigvalsh(centred.T @ centred).mean())
+    assert 1e-6 * scale < ridge.penalty < 1e3 * scale
+
+
+def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
+    tables = []
+    for person in ("p0", "p1", "p2"):
+        open_split = partial(LabelledFaces, hold_out=person, people=3)
+        test_set = open_split(split="test")
+        task = next(task for task in TASKS if task.about(test_set))
+        table = task.table(Reader(sure=False), test_set, open_split, CPU)
+        tables.append(table.append_column(LEFT_OUT, pyarrow.array([person] * len(table))))
+    whole = pyarrow.concat_tables(task.together(tables))
+    write_reports(whole, tmp_path, resamples=0)
+    rows = read(tmp_path, "per_left_out.csv")
+    assert rows == fold_rows(whole).to_pylist()
+    assert [row["left_out"] for row in rows] == ["p0", "p1", "p2", "mean of folds", "mean over people"]
+    assert rows[3]["pred"] == pytest.approx(sum(row["pred"] for row in rows[:3]) / 3)
+    assert rows[4]["pred"] == pytest.approx(rows[3]["pred"])  # folds of one person each
+    assert (rows[4]["n"], rows[4]["people"], rows[0]["people"]) == (30, 3, 1)
+    others = LabelledFaces("train", hold_out="p0", people=3).labels
+    assert not (others.subject == 0).any()
