@@ -189,9 +189,7 @@ class DirectionInputs(Record):
     """A face, or a clip of t faces of one person, in order of time."""
 
     face: Shaped[Tensor, "*b 3 H W"]  # of a clip [*b t 3 H W]
-    present: Bool[Tensor, "*b"] | None = (
-        None  # of a clip [*b t]: which frames exist; in place of the others is the nearest
-    )
+    present: Bool[Tensor, "*b"] | None = None  # of a clip [*b t]: which exist; else it is the nearest
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ def test_the_runs_own_data_set_may_have_moved():
     own = {"recording": {"root": "csv", "file": "a.csv"}, "eye_size": 32}
     assert dataset_node(own, place="there") == {"recording": {"root": "there", "file": "a.csv"}, "eye_size": 32}
     assert own["recording"]["root"] == "csv"
+    several = {"source": {"a": {"root": "data/a"}, "b": {"root": "data/sub/b"}}}
+    assert dataset_node(several, place="there") == {"source": {"a": {"root": "there/a"}, "b": {"root": "there/b"}}}
 
 
 def test_samples_of_another_data_set_look_as_the_runs_own_did():
@@ -39,6 +41,8 @@ def test_what_cannot_be_opened_is_named():
 def test_every_data_set_can_be_opened_elsewhere(name):
     node = OmegaConf.to_container(groups.node("dataset", name), resolve=False)
     moved = dataset_node(node, place="elsewhere")
-    parts = [moved, *(part for part in moved.values() if isinstance(part, dict))]
-    assert [part[key] for part in parts for key in PLACES if key in part] == ["elsewhere"]
+    inner = [part for part in moved.values() if isinstance(part, dict)]
+    several = [part for parts in inner for part in parts.values() if isinstance(part, dict)]
+    places = [part[key] for part in (moved, *inner, *several) for key in PLACES if key in part]
+    assert places == ["elsewhere"] or (len(places) > 1 and all(place.startswith("elsewhere/") for place in places))
     assert dataset_node(node) == node

@@ -27,7 +27,7 @@ INDEX = pa.schema(
     {
         "dataset": pa.string(),
         "subject": pa.string(),  # unique within the data set; the unit of splits
-        "session": pa.string(),  # of one recording, unique within the data set; empty: unknown
+        "session": pa.string(),  # of one recording, unique within the subject; empty: unknown
         "frame": pa.int64(),  # number within the recording; -1 unknown
         "split": pa.string(),  # train, val, test, unused or unlabelled; empty where the data set does not say
         "path": pa.string(),  # what the reader finds the picture by

@@ -18,7 +18,7 @@ def direction_labels(table: pa.Table) -> DirectionLabels:
     subjects, subject = _numbered(people(table))
     datasets, dataset = _numbered(words(table, "dataset"))
     session = words(table, "session")
-    _, number = _numbered(words(table, "dataset") + "/" + session)
+    _, number = _numbered(people(table) + "/" + session)  # people of one recording have frames of the same numbers
     known = torch.from_numpy(session != "")
     return DirectionLabels(
         gaze=torch.from_numpy(numbers(table, "gaze")).float(),

@@ -32,7 +32,7 @@ class HoldOut:
         subject: a person, by name; with several data sets as dataset/name.
         subjects: several.
         fold: a published fold of subjects, from 0; of a data set without, one of four that subjects are dealt to.
-        dataset: all of a data set, and others train.
+        dataset: all of a data set, or of several, and others train.
         train: with `dataset`, those that train; null: all others.
         person: one person is both trained and tested on, with different samples: a name, or the number in the order of the
             people who are otherwise validated on.
@@ -42,7 +42,7 @@ class HoldOut:
     subject: str | None = None
     subjects: Sequence[str] | None = None
     fold: int | None = None
-    dataset: str | None = None
+    dataset: str | Sequence[str] | None = None
     train: str | Sequence[str] | None = None
     person: str | int | None = None
     shots: int | None = None
@@ -160,23 +160,30 @@ def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int
 def _whole(
     dataset: np.ndarray, part: np.ndarray, usable: np.ndarray, held: HoldOut, names: Sequence[str]
 ) -> np.ndarray:
-    train = [held.train] if isinstance(held.train, str) else list(held.train or [n for n in names if n != held.dataset])
-    unknown = [name for name in (str(held.dataset), *train) if name not in names]
-    if unknown or held.dataset in train or not train:
+    target, train = _list(held.dataset), _list(held.train)
+    train = train or [name for name in names if name not in target]
+    unknown = [name for name in (*target, *train) if name not in names]
+    if unknown or set(target) & set(train) or not train:
         raise DatasetError(
-            f"hold_out: dataset {held.dataset} with {', '.join(train) or 'nothing'} to train on; expected different ones of "
+            f"hold_out: {', '.join(target)} with {', '.join(train) or 'nothing'} to train on; expected different ones of "
             f"{', '.join(names)}; choose a data set with several sources, such as dataset=faces_joint"
         )
-    target = usable & (dataset == held.dataset)
-    published = target & (part == "test")
-    tested = published if published.any() else target
+    tested = np.zeros_like(usable)
+    for name in target:
+        all_of = usable & (dataset == name)
+        published = all_of & (part == "test")
+        tested |= published if published.any() else all_of
     others = np.isin(dataset, train) & np.isin(part, ("", "train", "val"))
     result = np.where(tested, "test", np.where(others, part, UNUSED)).astype(object)
-    if held.shots:
-        rows = _few(np.flatnonzero(tested), held.shots, str(held.dataset))
+    for name in target if held.shots else ():
+        rows = _few(np.flatnonzero(tested & (dataset == name)), held.shots or 0, name)
         result[rows] = "train"
-        log.warning("%d labelled samples of %s are trained on, and tested on are the others", len(rows), held.dataset)
+        log.warning("%d labelled samples of %s are trained on, and tested on are the others", len(rows), name)
     return result
+
+
+def _list(told: str | Sequence[str] | None) -> list[str]:
+    return [told] if isinstance(told, str) else list(told or ())
 
 
 def _person(

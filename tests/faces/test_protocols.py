@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
 from gaze.datasets.faults import DatasetError
 from gaze.faces.index import SPLITS, index_table, joined, people, words
 from gaze.faces.protocols import folds, hold_out, parts_of, rows_of
+from tests.faces import trees
+from tests.groups import CONF
 
 
 def people_of(dataset, subjects, each=3, split=""):
@@ -120,3 +123,49 @@ def test_people_in_two_published_splits_are_told_with_their_rows():
     with pytest.raises(DatasetError, match=r"gaze360/a is in test \(f.label:0\) and train \(f.label:0\)"):
         split(twice)
     assert np.isin(parts_of(GAZE360, hold_out(None), None, 0, {}), (*SPLITS, "unused")).all()
+
+
+def sweep(name):
+    """What a sweep holds out in turn, as Hydra reads it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    config = yaml.safe_load((CONF / "sweep" / f"{name}.yaml").read_text())
+    (override,) = OverridesParser.create().parse_overrides(
+        [f"dataset.hold_out={config['hydra']['sweeper']['params']['dataset.hold_out']}"]
+    )
+    return list(override.sweep_iterator())
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "runs"),
+    [("mpii_loso", MPII, 15), ("eyediap_4fold", EYEDIAP, 4), ("faces_lodo", ALL, 4), ("faces_cross", ALL, 4)],
+)
+def test_sweeps_are_the_published_protocols(name, table, runs):
+    folds = sweep(name)
+    assert len(folds) == runs
+    tested = [split(table, held, val=1)["test"] for held in folds]
+    assert all(tested)
+    assert name == "faces_cross" or sum(map(len, tested)) == len(set().union(*tested))  # each is tested once
+
+
+def test_one_model_is_tested_on_several_data_sets():
+    held = yaml.safe_load((CONF / "experiment/cross_x_to_md.yaml").read_text())["dataset"]["hold_out"]
+    names = split(ALL, held, val=10)
+    assert len(names["test"]) == 15 + 14
+    assert len(names["train"]) == len(names["val"]) == 10
+
+
+def test_data_sets_of_several_sources_are_built_as_composed(tmp_path):
+    """Readers that are nested in a data set are made with it; none of the folders has to be whole for that."""
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    from gaze.runs import build
+
+    with initialize_config_module("gaze.conf"):
+        node = OmegaConf.to_container(compose("dataset/faces_joint").dataset)
+    for name, source in node["source"].items():
+        trees.label(tmp_path / name / "Label/p1.label", "Face 3DGaze Origin", [])
+        source["root"] = str(tmp_path / name)
+    with pytest.raises(DatasetError, match="the table of gaze360 has no row"):
+        build(node)(split="train")

@@ -127,6 +127,19 @@ def test_damaged_arrays_are_told_by_file(tmp_path):
         faces.picture("train/subject0000.h5#9")
 
 
+def test_each_process_opens_arrays_for_itself(tmp_path, monkeypatch):
+    faces = opened("xgaze_h5", trees.raw_xgaze(tmp_path, trees.directions(6)))
+    pictures = [faces.picture(f"train/subject0000.h5#{row}") for row in (0, 1)]
+    opening = faces._files
+    before = opening(str(tmp_path / "train/subject0000.h5"))
+    assert opening(str(tmp_path / "train/subject0000.h5")) is before
+    monkeypatch.setattr("os.getpid", lambda: -2)  # as after a fork
+    assert opening(str(tmp_path / "train/subject0000.h5")) is not before
+    again = pickle.loads(pickle.dumps(faces))
+    assert not again._files._open
+    assert (again.picture("train/subject0000.h5#1") == pictures[1]).all()
+
+
 def test_paths_that_leave_the_folder_are_refused(tmp_path):
     trees.label(tmp_path / "Label/p1.label", "face 3DGaze metapath", [r"p1/..\..\..\x.jpg 0,0,-1 1_A_1"])
     faces = opened("eyediap", tmp_path)
