@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from gaze.crossings import Trained, crossed, matrix
 from gaze.datasets.faults import EmptySplitError
 from gaze.directions.baselines import fit_ridge
 from gaze.directions.evaluation import about_directions, predictions, report, report_again
@@ -174,3 +175,30 @@ def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
     assert (rows[4]["n"], rows[4]["people"], rows[0]["people"]) == (30, 3, 1)
     others = LabelledFaces("train", hold_out="p0", people=3).labels
     assert not (others.subject == 0).any()
+
+
+def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):
+    def elsewhere(split):
+        if split == "test":  # as of a data set that everybody trains on, a part of which is looked at in validation
+            raise EmptySplitError("no test")
+        return LabelledFaces("train", people=3 if split == "train" else 1, data="far")
+
+    others = {"far": elsewhere, "near": partial(LabelledFaces, people=2, data="near")}
+    rows = [
+        row
+        for name, off in (("a", 0.0), ("b", 0.3))
+        for row in crossed(name, Trained(Reader(False, off), LabelledFaces), others, tmp_path / name, CPU, resamples=0)
+    ]
+    assert [(row["run"], row["tested_on"], row["n"], row["people"]) for row in rows] == [
+        ("a", "far", 30, 3),
+        ("a", "near", 20, 2),
+        ("b", "far", 30, 3),
+        ("b", "near", 20, 2),
+    ]
+    mean = LabelledFaces("train").labels.gaze.mean(0).expand(20, 3)  # of what the run was trained on
+    error = angular_error(mean, LabelledFaces("test", people=2).labels.gaze).mean().rad2deg()
+    assert rows[1]["train_mean_error_deg"] == pytest.approx(float(error), abs=1e-3)
+    table = matrix(rows, "error_deg").to_pylist()
+    assert [list(row) for row in table] == [["run", "far", "near"]] * 2
+    assert table[0]["far"] < 1 < table[1]["far"]
+    assert (tmp_path / "b" / "near" / "subsets.csv").exists()
