@@ -122,7 +122,7 @@ def crossed(
                 )
             parts.append(predictions(trained.model, test_set, trained.open_split, hardware, batch_size, amp)[0])
         table = _without_doubles(pa.concat_tables(parts, promote_options="permissive"))
-        table = with_facts(table, {"run": name, "dataset": other})
+        table = with_facts(table, {"run": name})
         (folder / other).mkdir(parents=True, exist_ok=True)
         write_predictions(table, folder / other)
         figures = write_reports(table, folder / other, resamples, seed)

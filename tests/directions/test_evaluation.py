@@ -25,7 +25,15 @@ from tests.directions.some_faces import LabelledFaces, Reader
 from tests.directions.some_rows import calibrated
 
 CPU = Hardware(device="cpu", workers=0)
-FILES = ["calibration.png", "errors.png", "per_attribute.csv", "per_band.csv", "per_dataset.csv", "per_subject.csv"]
+FILES = [
+    "banks.csv",
+    "calibration.png",
+    "errors.png",
+    "per_attribute.csv",
+    "per_band.csv",
+    "per_dataset.csv",
+    "per_subject.csv",
+]
 FILES += ["predictions.csv", "predictions.parquet", "routers.csv", "routers.png", "subsets.csv", "summary.csv"]
 
 
@@ -36,7 +44,7 @@ def evaluated(tmp_path_factory):
     test_set = LabelledFaces("test")
     assert about_directions(test_set)
     table, loads = predictions(Reader(), test_set, LabelledFaces, CPU, batch_size=16)
-    report(table, folder, {"split": "test", "model": "reader"}, resamples=40, loads=loads)
+    report(table, folder, {"split": "test", "model": "reader", "dataset": "its own"}, resamples=40, loads=loads)
     return folder, table
 
 
@@ -51,7 +59,7 @@ def test_every_sample_has_a_row_with_all_that_is_known_of_it(evaluated):
     first = rows[0]
     assert (first["name"], first["dataset"], first["subject"]) == ("made/0000.jpg", "made", "made/p0")
     assert (first["detected"], first["split"], first["attribute_light"]) == ("no", "test", "")
-    assert (first["bank_light"], first["bank_back"]) == ("d", "e")
+    assert (first["bank_light"], first["bank_back"]) == ("dim", "e")
     assert {row["bank_gaze"] for row in rows} == {"a", "b"}
     truth = torch.tensor([[row[f"gaze_{axis}"] for axis in "xyz"] for row in rows])
     torch.testing.assert_close(truth, labels.gaze)
@@ -93,8 +101,14 @@ def test_parts_have_people_and_counts(evaluated):
     assert [(row["part"], row["n"], row["people"]) for row in people] == [(f"made/p{p}", 10, 1) for p in range(4)]
     light = {(row["by"], row["part"]) for row in read(folder, "per_attribute.csv")}
     assert {("light", "even"), ("light", "dim"), ("chosen back", "e")} <= light
+    assert {row["part"] for row in read(folder, "per_dataset.csv")} == {"made"}
     bands = [row for row in read(folder, "per_band.csv") if (row["by"], row["directions"]) == ("yaw_deg", "pred")]
     assert sum(row["n"] for row in bands) == 40
+    banks = {row["bank"]: row for row in read(folder, "banks.csv")}
+    assert (banks["back"]["favourite"], banks["back"]["share"], banks["back"]["known"]) == ("e", 1.0, 0)
+    # The bank of lights calls everything dim, which is half of what is known
+    assert (banks["light"]["favourite"], banks["light"]["known"]) == ("dim", 26)
+    assert (banks["light"]["right"], banks["light"]["majority"]) == (0.5, 0.5)
     loads = read(folder, "routers.csv")
     assert [(row["layer"], row["load"], row["dead"]) for row in loads] == [
         ("mixture", share, share == 0) for share in (0.75, 0.25, 0.0, 0.0)
