@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,10 +85,12 @@ def evaluate_across(
     overrides = {run: yaml.safe_load((run / "overrides.yaml").read_text()) for run in runs}
     rows = list[dict[str, object]]()
     for run, name in names_of(overrides).items():
-        own = plain_config(load_config(run).dataset)
+        config = load_config(run)
+        own = plain_config(config.dataset)
         trained = Trained(load_model(run), _opener(own))
         others = {other: _opener(dataset_node(own, node)) for other, node in nodes.items()}
-        rows += crossed(name, trained, others, folder / FOLDER / run.name, hardware, batch_size, amp, resamples, seed)
+        found = crossed(name, trained, others, folder / FOLDER / run.name, hardware, batch_size, amp, resamples, seed)
+        rows += [{"run": name, "seed": config.seed} | row for row in found]
     write_csv(pa.Table.from_pylist(rows), folder / FOLDER / FILE)
     plain_table(matrix(rows, FIGURES[0]), "mean error on data sets that the run never saw, degrees")
 
@@ -152,13 +155,24 @@ def everything(open_split: OpenSplit) -> list[Dataset]:
         return found
 
 
-def matrix(rows: Sequence[Mapping[str, object]], figure: str) -> pa.Table:
-    """One figure, a row for each run and a column for each data set."""
-    runs = dict.fromkeys(str(row["run"]) for row in rows)
-    others = dict.fromkeys(str(row["tested_on"]) for row in rows)
-    cells = {(row["run"], row["tested_on"]): row[figure] for row in rows}
-    columns = {other: pa.array([cells.get((run, other)) for run in runs], pa.float64()) for other in others}
-    return pa.table({"run": list(runs), **columns})
+def matrix(rows: Sequence[Mapping[str, Any]], figure: str) -> pa.Table:
+    """One figure, a row for each variant and a column for each data set.
+
+    Runs that differ in their seed alone are one variant: their mean, and their standard deviation.
+    """
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        values.setdefault(row["run"], {}).setdefault(row["tested_on"], []).append(row[figure])
+    others = dict.fromkeys(row["tested_on"] for row in rows)
+    columns = {other: [_cell(of.get(other, [])) for of in values.values()] for other in others}
+    return pa.table({"run": list(values), **columns})
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
 
 
 def _opener(node: Mapping[str, Any]) -> OpenSplit:

@@ -212,7 +212,8 @@ def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):
     mean = LabelledFaces("train").labels.gaze.mean(0).expand(20, 3)  # of what the run was trained on
     error = angular_error(mean, LabelledFaces("test", people=2).labels.gaze).mean().rad2deg()
     assert rows[1]["train_mean_error_deg"] == pytest.approx(float(error), abs=1e-3)
-    table = matrix(rows, "error_deg").to_pylist()
-    assert [list(row) for row in table] == [["run", "far", "near"]] * 2
-    assert table[0]["far"] < 1 < table[1]["far"]
+    assert rows[0]["error_deg"] < 1 < rows[2]["error_deg"]
+    seeds = [{"run": "a", "tested_on": "far", "error": value} for value in (2.0, 4.0)]
+    table = matrix([*seeds, {"run": "b", "tested_on": "near", "error": 1.0}], "error").to_pylist()
+    assert table == [{"run": "a", "far": "3.000 ± 1.414", "near": ""}, {"run": "b", "far": "", "near": "1.000"}]
     assert (tmp_path / "b" / "near" / "subsets.csv").exists()
