@@ -37,6 +37,7 @@ TRUSTED = (
     "gaze.recordings.*",
     "gaze.schedules.*",
     "gaze.inits.*",
+    "gaze.crossings.Across",
     "gaze.folds.Protocol",
     "gaze.hardware.Hardware",
     "gaze.inference.detection.FaceDetector",

@@ -127,7 +127,8 @@ def report(
         loads: of experts by layer.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    table = with_facts(table, about or {})
+    # Each row says its own data set
+    table = with_facts(table, {name: value for name, value in (about or {}).items() if name != "dataset"})
     write_predictions(table, folder)
     write_loads(loads or {}, folder)
     report_again(table, folder, resamples, seed)
@@ -136,8 +137,9 @@ def report(
 def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 0) -> None:
     """Write all that there is to say of a table of predictions, which comes out the same, byte for byte, from a file of it.
 
-    summary.csv, per_subject.csv, per_dataset.csv, per_band.csv, per_attribute.csv, subsets.csv, calibration.png where the
-    head says how sure it is, errors.png; of runs that left somebody out in turn also per_left_out.csv.
+    summary.csv, per_subject.csv, per_dataset.csv, per_band.csv, per_attribute.csv, subsets.csv, errors.png; banks.csv of
+    models that choose prompts; calibration.png where the head says how sure it is; of runs that left somebody out in turn
+    also per_left_out.csv.
     """
     found = write_reports(table, folder, resamples, seed)
     rows = rows_by_name(table)

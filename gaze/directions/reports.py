@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gaze.bootstrap import Interval
 from gaze.directions.bands import all_bands, subsets
+from gaze.directions.banks import bank_table
 from gaze.directions.figures import error_measures, measures
 from gaze.directions.rows import DirectionRows
 from gaze.directions.table import ATTRIBUTE, BANK, DETECTED, OURS, TEMPERED, rows_by_name, rows_in
@@ -122,6 +123,8 @@ def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: in
     } | ({"per_attribute": by_column(table, facts)} if facts else {})
     for name, parts in files.items():
         write_csv(part_rows(table, parts, resamples, seed), folder / f"{name}.csv")
+    if any(name.startswith(BANK) for name in facts):
+        write_csv(bank_table(table), folder / "banks.csv")
     if LEFT_OUT in table.column_names:
         write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
     return found

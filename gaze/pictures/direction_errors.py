@@ -55,7 +55,7 @@ def error_map(rows: Mapping[str, DirectionRows], file: Path) -> None:
     right.bar_label(bars, fmt="%.2f")
     right.invert_yaxis()
     right.margins(x=0.12)  # for the numbers
-    right.set(xlabel="mean error, degrees", title="ours and guesses that see no eye")
+    right.set(xlabel="mean error, degrees", title="ours and baselines")
     figure.savefig(file, dpi=90)
 
 

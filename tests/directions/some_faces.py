@@ -83,7 +83,7 @@ class Experts(nn.Module):
 
 class Prompts(nn.Module):
     def of_role(self, role):
-        names = {"gaze": {"gaze": "ab"}, "context": {"light": "cd", "back": "efg"}}[role]
+        names = {"gaze": {"gaze": "ab"}, "context": {"light": ("even", "dim"), "back": "efg"}}[role]
         return [Bank(name, [Entry(i) for i in ids]) for name, ids in names.items()]
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from gaze.crossings import Trained, crossed, matrix
 from gaze.datasets.faults import EmptySplitError
 from gaze.directions.baselines import fit_ridge
 from gaze.directions.evaluation import about_directions, predictions, report, report_again
@@ -24,7 +25,15 @@ from tests.directions.some_faces import LabelledFaces, Reader
 from tests.directions.some_rows import calibrated
 
 CPU = Hardware(device="cpu", workers=0)
-FILES = ["calibration.png", "errors.png", "per_attribute.csv", "per_band.csv", "per_dataset.csv", "per_subject.csv"]
+FILES = [
+    "banks.csv",
+    "calibration.png",
+    "errors.png",
+    "per_attribute.csv",
+    "per_band.csv",
+    "per_dataset.csv",
+    "per_subject.csv",
+]
 FILES += ["predictions.csv", "predictions.parquet", "routers.csv", "routers.png", "subsets.csv", "summary.csv"]
 
 
@@ -35,7 +44,7 @@ def evaluated(tmp_path_factory):
     test_set = LabelledFaces("test")
     assert about_directions(test_set)
     table, loads = predictions(Reader(), test_set, LabelledFaces, CPU, batch_size=16)
-    report(table, folder, {"split": "test", "model": "reader"}, resamples=40, loads=loads)
+    report(table, folder, {"split": "test", "model": "reader", "dataset": "its own"}, resamples=40, loads=loads)
     return folder, table
 
 
@@ -50,7 +59,7 @@ def test_every_sample_has_a_row_with_all_that_is_known_of_it(evaluated):
     first = rows[0]
     assert (first["name"], first["dataset"], first["subject"]) == ("made/0000.jpg", "made", "made/p0")
     assert (first["detected"], first["split"], first["attribute_light"]) == ("no", "test", "")
-    assert (first["bank_light"], first["bank_back"]) == ("d", "e")
+    assert (first["bank_light"], first["bank_back"]) == ("dim", "e")
     assert {row["bank_gaze"] for row in rows} == {"a", "b"}
     truth = torch.tensor([[row[f"gaze_{axis}"] for axis in "xyz"] for row in rows])
     torch.testing.assert_close(truth, labels.gaze)
@@ -92,8 +101,14 @@ def test_parts_have_people_and_counts(evaluated):
     assert [(row["part"], row["n"], row["people"]) for row in people] == [(f"made/p{p}", 10, 1) for p in range(4)]
     light = {(row["by"], row["part"]) for row in read(folder, "per_attribute.csv")}
     assert {("light", "even"), ("light", "dim"), ("chosen back", "e")} <= light
+    assert {row["part"] for row in read(folder, "per_dataset.csv")} == {"made"}
     bands = [row for row in read(folder, "per_band.csv") if (row["by"], row["directions"]) == ("yaw_deg", "pred")]
     assert sum(row["n"] for row in bands) == 40
+    banks = {row["bank"]: row for row in read(folder, "banks.csv")}
+    assert (banks["back"]["favourite"], banks["back"]["share"], banks["back"]["known"]) == ("e", 1.0, 0)
+    # The bank of lights calls everything dim, which is half of what is known
+    assert (banks["light"]["favourite"], banks["light"]["known"]) == ("dim", 26)
+    assert (banks["light"]["right"], banks["light"]["majority"]) == (0.5, 0.5)
     loads = read(folder, "routers.csv")
     assert [(row["layer"], row["load"], row["dead"]) for row in loads] == [
         ("mixture", share, share == 0) for share in (0.75, 0.25, 0.0, 0.0)
@@ -174,3 +189,31 @@ def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
     assert (rows[4]["n"], rows[4]["people"], rows[0]["people"]) == (30, 3, 1)
     others = LabelledFaces("train", hold_out="p0", people=3).labels
     assert not (others.subject == 0).any()
+
+
+def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):
+    def elsewhere(split):
+        if split == "test":  # as of a data set that everybody trains on, a part of which is looked at in validation
+            raise EmptySplitError("no test")
+        return LabelledFaces("train", people=3 if split == "train" else 1, data="far")
+
+    others = {"far": elsewhere, "near": partial(LabelledFaces, people=2, data="near")}
+    rows = [
+        row
+        for name, off in (("a", 0.0), ("b", 0.3))
+        for row in crossed(name, Trained(Reader(False, off), LabelledFaces), others, tmp_path / name, CPU, resamples=0)
+    ]
+    assert [(row["run"], row["tested_on"], row["n"], row["people"]) for row in rows] == [
+        ("a", "far", 30, 3),
+        ("a", "near", 20, 2),
+        ("b", "far", 30, 3),
+        ("b", "near", 20, 2),
+    ]
+    mean = LabelledFaces("train").labels.gaze.mean(0).expand(20, 3)  # of what the run was trained on
+    error = angular_error(mean, LabelledFaces("test", people=2).labels.gaze).mean().rad2deg()
+    assert rows[1]["train_mean_error_deg"] == pytest.approx(float(error), abs=1e-3)
+    assert rows[0]["error_deg"] < 1 < rows[2]["error_deg"]
+    seeds = [{"run": "a", "tested_on": "far", "error": value} for value in (2.0, 4.0)]
+    table = matrix([*seeds, {"run": "b", "tested_on": "near", "error": 1.0}], "error").to_pylist()
+    assert table == [{"run": "a", "far": "3.000 ± 1.414", "near": ""}, {"run": "b", "far": "", "near": "1.000"}]
+    assert (tmp_path / "b" / "near" / "subsets.csv").exists()
