@@ -15,6 +15,7 @@ from rich.table import Table
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.moe_speed import fusion_compiled, moe_training
 from gaze.benchmark.prompt_speed import faces_cached, prompts
 from gaze.benchmark.result import Result
 from gaze.benchmark.scene_speed import SceneSpeed
@@ -47,6 +48,8 @@ def workloads(
         "screen_loader": lambda: iter([screen_loader(rounds)]),
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
+        "moe": lambda: moe_training(rounds, hardware),
+        "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
     }
 
 

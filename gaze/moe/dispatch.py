@@ -1,4 +1,4 @@
-"""Tokens to the experts they ask, and the answers back: one sort, then nothing but gathers, in both directions."""
+"""Tokens to the experts they ask, and the answers back: put in order once, then nothing but gathers, in both directions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Plan(NamedTuple):
     place: Int[Tensor, "t a"]  # slot of each question; n: none
     holes: bool  # may there be slots or questions with none?
     ends: Int[Tensor, "e"]  # slots are sorted by expert: where each one's end
-    blocks: Int[Tensor, "m"] | None = None  # expert of each block of slots, where all blocks are of one size
+    blocks: Int[Tensor, "m"] | None = None  # expert of each block of slots
+    size: int = 0  # slots in a block
     kept: Bool[Tensor, "t a"] | None = None  # questions within the capacity; None: all
 
 
@@ -47,28 +48,25 @@ def padded_plan(
     takes as many as it needs, and all together never more than twice as many as there are experts.
     """
     experts, questions = picked.shape[1], chosen.numel()
-    expert, _, place = _ordered(chosen, experts, seen)
-    counts = picked.sum(0).long()
-    starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    rank = place - starts[expert]  # among the questions to the same expert
+    told = picked.long().cumsum(0)  # no sort, which ONNX does not promise to be stable
+    counts, rank = told[-1], told.gather(1, chosen) - 1  # among the questions to the same expert
     if capacity is None:
-        size = max(1, -(-questions // experts))
-        blocks = experts + questions // size
+        size, blocks = (questions + experts - 1) // experts, 2 * experts
         used = (counts + size - 1) // size
         first = torch.cat([used.new_zeros(1), used.cumsum(0)])
         numbers = torch.arange(blocks, device=chosen.device)
         owner = (numbers[:, None] >= first[None, 1:]).sum(1).clamp(max=experts - 1)
-        kept, begin = None, first[expert] * size
+        kept, begin = None, first[chosen] * size
     else:
         size, blocks = capacity, experts
         owner = torch.arange(experts, device=chosen.device)
-        kept, begin = rank < capacity, expert * size
+        kept, begin = rank < capacity, chosen * size
     slots = blocks * size
-    there = expert < experts if kept is None else kept & (expert < experts)
-    place = torch.where(there, begin + rank, slots)
+    place = begin + rank if kept is None else torch.where(kept, begin + rank, slots)
+    place = place if seen is None else torch.where(seen[:, None], place, slots)
     source = torch.full((slots + 1,), questions, device=chosen.device)
     source = source.scatter(0, place.flatten(), torch.arange(questions, device=chosen.device))[:slots]
-    return Plan(source, place, True, torch.empty(0), owner, kept)
+    return Plan(source, place, True, torch.empty(0), owner, size, kept)
 
 
 def _ordered(chosen: Tensor, experts: int, seen: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

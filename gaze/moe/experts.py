@@ -40,12 +40,15 @@ class Experts(nn.Module):
         tokens, up, down = (x.to(dtype) for x in (tokens, self.up, self.down))
         if seen is not None:
             tokens = tokens.masked_fill(~seen[:, None], 0.0)  # what is not there may be NaN
-        plan = (padded_plan if backend == "padded_bmm" else sorted_plan)(routing.chosen, routing.picked, seen, capacity)
-        dropped = _dropped(plan, seen, tokens)
         with torch.autocast(tokens.device.type, enabled=False):
+            if backend == "dense" and capacity is None:
+                return _dense(tokens, routing, routing.weight, up, down), tokens.new_zeros((), dtype=torch.float32)
+            planned = sorted_plan if backend in ("loop_sorted", "grouped_mm") else padded_plan
+            plan = planned(routing.chosen, routing.picked, seen, capacity)
+            dropped = _dropped(plan, seen, tokens)
             if backend == "dense":
-                weight = routing.weight if plan.kept is None else routing.weight * plan.kept
-                return _dense(tokens, routing, weight, up, down), dropped
+                assert plan.kept is not None
+                return _dense(tokens, routing, routing.weight * plan.kept, up, down), dropped
             weight = slot_weights(routing.weight, plan)
             if backend == "loop_sorted":
                 return _Loop.apply(tokens, up, down, weight, slot_tokens(plan), plan.ends.tolist()), dropped
@@ -64,7 +67,9 @@ def swiglu(both: Float[Tensor, "*n h2"]) -> Float[Tensor, "*n h"]:
 
 
 def chosen_backend(backend: str, tokens: Tensor, aligned: bool) -> str:
-    """What ``auto`` means here: the fastest that this device and number format have.
+    """What ``auto`` means here: the fastest that this device and number format have, and ``dense`` for an export.
+
+    A few tokens are quick in any way, and an exported graph is of plain products for any number of them.
 
     Args:
         backend: as asked for.
@@ -73,6 +78,8 @@ def chosen_backend(backend: str, tokens: Tensor, aligned: bool) -> str:
     """
     if backend != "auto":
         return backend
+    if torch.compiler.is_exporting():
+        return "dense"
     if tokens.is_cuda and aligned and _number_format(tokens) == torch.bfloat16:
         return "grouped_mm"
     return "padded_bmm" if torch.compiler.is_compiling() else "loop_sorted"
@@ -107,9 +114,10 @@ def _grouped(rows: Tensor, up: Tensor, down: Tensor, weight: Tensor, ends: Int[T
 
 def _padded(rows: Tensor, up: Tensor, down: Tensor, weight: Tensor, plan: Plan) -> Tensor:
     assert plan.blocks is not None
-    blocks = rows.unflatten(0, (plan.blocks.numel(), -1))
+    shape = (plan.blocks.numel(), plan.size)
+    blocks = rows.unflatten(0, shape)
     hidden = swiglu(blocks @ up.index_select(0, plan.blocks))
-    hidden = (hidden * weight.unflatten(0, blocks.shape[:2])[..., None]).to(rows.dtype)
+    hidden = (hidden * weight.unflatten(0, shape)[..., None]).to(rows.dtype)
     return (hidden @ down.index_select(0, plan.blocks)).flatten(0, 1)
 
 

@@ -11,6 +11,7 @@ from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved
 from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
@@ -73,6 +74,12 @@ def test_kept_texts_and_faces_say_what_new_ones_do():
     rows = [row for result in results for row in result.rows()]
     assert len(rows) == 3
     assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
+
+
+def test_loops_over_experts_and_we_give_the_same_answers():
+    (result,) = moe_training(1, Hardware("cpu"), (Shape(9, 4, 2, 8, goal=1.0, width=8),))
+    assert [row["ours"] for row in result.rows()] == ["auto", "grouped_mm", "padded_bmm"]
+    assert all(row["same"] and row["fair_ratio"] > 0 for row in result.rows())
 
 
 def test_the_text_tower_is_as_large_as_clips():

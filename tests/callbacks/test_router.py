@@ -15,7 +15,7 @@ from gaze.callbacks.log import Log
 from gaze.callbacks.router import Router
 from gaze.moe import mixture, router
 from gaze.signals import Interrupted
-from tests.stubs.line import Point
+from tests.stubs.line import Line, Point
 from tests.stubs.training import line_trainer
 from tests.test_trainer import StopAt
 
@@ -41,6 +41,7 @@ def trainer_of(path, stop=None, model=None, patience=1000, **changes):
     callbacks = {"router": Router(patience=patience), "ema": EMA(0.5), "log": Log(every_steps=4)}
     callbacks |= ({"stop": stop} if stop else {}) | {"checkpoint": Checkpoint(every_steps=None, every_minutes=None)}
     settings = {"model": model or Net(), "callbacks": callbacks, "epochs": 2, "accumulate": 2, "batch_size": 4}
+    settings |= {"train_set": Line("train", samples=24), "val_set": Line("val", samples=4)}
     return line_trainer(path, **(settings | changes))
 
 
@@ -54,7 +55,7 @@ def test_a_step_settles_once_what_all_its_passes_asked(tmp_path, monkeypatch):
 
 
 def test_a_stop_changes_neither_biases_nor_figures(tmp_path):
-    whole, part = trainer_of(tmp_path / "whole"), trainer_of(tmp_path / "part", StopAt(5))
+    whole, part = trainer_of(tmp_path / "whole"), trainer_of(tmp_path / "part", StopAt(2))
     whole.fit()
     with pytest.raises(Interrupted):
         part.fit()
