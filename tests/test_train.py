@@ -71,6 +71,30 @@ def train(home, monkeypatch, capfd):
     return run
 
 
+@pytest.fixture(scope="module")
+def ended_run(folder, tmp_path_factory):
+    """A run of TOY that has ended."""
+    home = tmp_path_factory.mktemp("ended")
+    (home / "data").symlink_to(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(sys, "argv", ["gaze-train", *TOY, RUN])
+        code: object = 0
+        try:
+            gaze.train.main()
+        except SystemExit as end:
+            code = end.code
+    assert not code
+    logging.getLogger().handlers.clear()
+    return home / "run"
+
+
+@pytest.fixture
+def ended(ended_run, home):
+    """A copy of it where the user stands."""
+    return shutil.copytree(ended_run, home / "run", symlinks=True)
+
+
 def journal(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
@@ -140,45 +164,40 @@ def test_an_added_callback_does_not_come_after_the_checkpoint(train, home):
     assert added.code == 0, added.err
 
 
-def test_the_same_command_goes_on_and_a_finished_run_stays_as_it_is(train, home):
-    assert train(*TOY, RUN).code == 0
-    before = (home / "run" / "metrics.jsonl").read_text()
+def test_the_same_command_goes_on_and_a_finished_run_stays_as_it_is(train, ended):
+    before = (ended / "metrics.jsonl").read_text()
     again = train(*TOY, RUN)
     assert again.code == 0
     assert "continuing" in again.err
     assert "at step 3" in again.err
-    assert (home / "run" / "metrics.jsonl").read_text() == before
+    assert (ended / "metrics.jsonl").read_text() == before
 
 
-def test_another_config_is_refused_unless_it_is_named(train, home):
-    assert train(*TOY, RUN).code == 0
+def test_another_config_is_refused_unless_it_is_named(train, ended):
     longer = train(*TOY, RUN, "trainer.epochs=2", "seed=7")
     assert_explained(
         longer, r"run was started with another config: seed: 0 -> 7; trainer.epochs: 1 -> 2. .*resume.allow"
     )
     assert train(*TOY, RUN, "trainer.epochs=2", "resume.allow=[trainer.epochs]").code == 0
-    assert journal(home / "run")[-1]["step"] == 6
-    assert yaml.safe_load((home / "run" / "config.yaml").read_text())["trainer"]["epochs"] == 2
+    assert journal(ended)[-1]["step"] == 6
+    assert yaml.safe_load((ended / "config.yaml").read_text())["trainer"]["epochs"] == 2
 
 
-def test_where_and_how_loudly_it_goes_on_is_free(train):
-    assert train(*TOY, RUN).code == 0
+def test_where_and_how_loudly_it_goes_on_is_free(train, ended):
     assert train(*TOY, RUN, "hardware.threads=1", "callback.log.every_steps=1").code == 0
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(train):
-    assert train(*TOY, RUN).code == 0
+def test_a_checkpoint_of_another_architecture_is_refused(train, ended):
     wider = train(*TOY, RUN, "backbone.width=16", "resume.allow=[backbone,model]")
     assert_explained(
         wider, r"step-00000003/model.safetensors holds the weights of another model: shapes differ for .* instead of"
     )
 
 
-def test_init_starts_from_another_run(train, home):
-    assert train(*TOY, RUN).code == 0
-    ended = train(*TOY, "dir=second", "init=weights", "init.run=run", "init.exclude=[head.inout_*]")
-    assert ended.code == 0, ended.err
-    assert "keep their own start: head.inout_" in ended.err
+def test_init_starts_from_another_run(train, ended):
+    second = train(*TOY, "dir=second", "init=weights", "init.run=run", "init.exclude=[head.inout_*]")
+    assert second.code == 0, second.err
+    assert "keep their own start: head.inout_" in second.err
 
 
 MISTAKES = {

@@ -35,7 +35,7 @@ def test_a_bare_database_needs_a_place_for_files():
 
 
 @pytest.mark.slow
-def test_four_processes_can_make_the_same_new_database(tmp_path):
+def test_two_processes_can_make_the_same_new_database(tmp_path):
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
     code = (
         "import sys; from gaze.loggers.store import connect; c = connect(sys.argv[1]);"
@@ -43,8 +43,8 @@ def test_four_processes_can_make_the_same_new_database(tmp_path):
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, uri], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        for _ in range(2)
     ]
     results = [process.communicate(timeout=200) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, results
-    assert len({out for out, _ in results}) == 4
+    assert [process.returncode for process in processes] == [0] * 2, results
+    assert len({out for out, _ in results}) == 2

@@ -10,9 +10,10 @@ from PIL import Image
 
 from gaze.datasets.gazefollow import GazeFollow
 from gaze.errors import UserError
-from gaze.synthesis import gazefollow
+from gaze.synthesis import gazefollow, workers
 from gaze.synthesis.gazefollow import image_path, write_gazefollow
 from gaze.synthesis.scene_world import SceneWorld
+from tests.processes import context
 
 COUNTS = {"train": 40, "val": 9, "test": 12}
 
@@ -78,7 +79,8 @@ def test_annotators_of_a_test_head_point_at_the_same_thing(root):
 
 
 @pytest.mark.slow
-def test_workers_change_no_byte(root, world, tmp_path):
+def test_workers_change_no_byte(root, world, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "get_context", lambda _: context())  # it has imported torch already
     write_gazefollow(world, tmp_path / "again", COUNTS, annotators=3, workers=2)
     assert files(tmp_path / "again") == files(root)
 

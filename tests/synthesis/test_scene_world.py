@@ -27,12 +27,12 @@ def test_a_picture_is_a_function_of_its_number(world):
 
 def test_seeds_and_splits_share_no_picture():
     world = SceneWorld(size=32)
-    pictures = [world.render(s, split, range(64))[0] for s in (0, 1) for split in ("train", "val", "test")]
-    assert len(torch.cat(pictures).flatten(1).unique(dim=0)) == 6 * 64
+    pictures = [world.render(s, split, range(16))[0] for s in (0, 1) for split in ("train", "val", "test")]
+    assert len(torch.cat(pictures).flatten(1).unique(dim=0)) == 6 * 16
 
 
 @worlds
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(deadline=None, max_examples=10, derandomize=True)
 @given(seed=st.integers(-(2**40), 2**40))
 def test_labels_agree_with_the_geometry(world, seed):
     scenes = world.scenes(seed, "val", range(4))
@@ -73,8 +73,8 @@ def test_nobody_looks_at_themselves_or_at_somebody_absent(world):
 @worlds
 def test_boxes_hold_the_heads(world):
     """What skulls, faces and hair caps paint on black lies within the boxes."""
-    scenes = world.scenes(1, "train", range(8))
-    for scene in range(8):
+    scenes = world.scenes(1, "train", range(4))
+    for scene in range(4):
         for person in scenes.people.present[scene].nonzero()[:, 0].tolist():
             present = torch.zeros_like(scenes.people.present)
             present[scene, person] = True
@@ -84,7 +84,7 @@ def test_boxes_hold_the_heads(world):
                 for s in figures(alone)
             ]
             picture = torch.zeros(3, 128, 160)
-            compose(picture, evaluate(shapes, 8, 128, 160)[scene])
+            compose(picture, evaluate(shapes, 4, 128, 160)[scene])
             y, x = (picture.amax(0) > 8).nonzero().unbind(1)
             x0, y0, x1, y1 = head_boxes(scenes)[scene, person].tolist()
             assert len(x) > 0

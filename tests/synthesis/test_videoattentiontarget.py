@@ -7,8 +7,10 @@ from PIL import Image
 
 from gaze.datasets.videoattentiontarget import VideoAttentionTarget
 from gaze.errors import UserError
+from gaze.synthesis import workers
 from gaze.synthesis.clip_world import ClipWorld
 from gaze.synthesis.videoattentiontarget import clip_path, write_clips
+from tests.processes import context
 
 COUNTS = {"train": 17, "val": 0, "test": 2}
 
@@ -87,7 +89,8 @@ def test_people_look_in_and_out(root):
 
 
 @pytest.mark.slow
-def test_workers_change_no_byte(root, world, tmp_path):
+def test_workers_change_no_byte(root, world, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "get_context", lambda _: context())  # it has imported torch already
     write_clips(world, tmp_path / "again", COUNTS, workers=2)
     assert files(tmp_path / "again") == files(root)
 
