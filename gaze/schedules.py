@@ -73,8 +73,8 @@ class Cosine(Warmup):
     With start 1 and end 4 it is the temperature of GazeLLE's distillation: it ends on the last step.
     """
 
-    def __init__(self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0) -> None:
-        super().__init__(warmup_epochs)
+    def __init__(self, start: float = 1.0, end: float = 0.0, warmup_epochs: float = 0.0, warmup_steps: int = 0) -> None:
+        super().__init__(warmup_epochs, warmup_steps)
         self.start, self.end = start, end
 
     def __call__(self, progress: Progress) -> float:

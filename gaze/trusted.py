@@ -14,7 +14,9 @@ MODELS = (
     "gaze.heads.*",
     "gaze.matching.*",
     "gaze.models.*",
+    "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.temporal.*",
     "torch.nn.*",
 )
 
@@ -54,6 +56,7 @@ TRUSTED = (
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",
+    "gaze.variants.Variants",
     "torch.optim.*",
     "torchmetrics.*",
 )

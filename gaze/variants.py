@@ -81,7 +81,7 @@ def names_of(overrides: Mapping[Path, Sequence[str]]) -> dict[Path, str]:
     names = {}
     for run, words in overrides.items():
         own = [word for word in words if word not in shared and not word.startswith(SEED)]
-        names[run] = ", ".join(word for word in own if not word.endswith("=null")) or "as it is"
+        names[run] = ", ".join(own) or "as it is"
     return names
 
 

@@ -13,8 +13,8 @@ FOUND = {
 
 def test_runs_are_called_by_what_not_all_of_them_have():
     overrides = {
-        Path("0"): ["model=a", "experiment=null", "seed=0"],
-        Path("1"): ["model=a", "experiment=null", "seed=1"],
+        Path("0"): ["model=a", "seed=0"],
+        Path("1"): ["model=a", "seed=1"],
         Path("2"): ["model=a", "experiment=b", "seed=0"],
     }
     assert [*names_of(overrides).values()] == ["as it is", "as it is", "experiment=b"]

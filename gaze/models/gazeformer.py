@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from einops import pack, unpack
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gaze.heatmaps import check_mode
 from gaze.types import DirectionInputs, DirectionPrediction
-
-STREAMS = ("f1", "f2", "f3", "f4")
-Ablation = Literal["keep", "zero", "mask", "off"]
 
 
 class GazeFormer(nn.Module):
@@ -27,23 +23,19 @@ class GazeFormer(nn.Module):
     f4   CLIP's encoded patches                                                     a token for each patch
     ===  ========================================================================  =======================
 
-    A stream exists if what it comes from does. Each can be ablated: ``keep``; ``zero`` puts zeros in the place of its
-    tokens, after projection and position; ``mask`` keeps them but lets nothing look at them; ``off`` builds nothing of
-    it. The first three have the same parameters and shapes.
-
-    Of a clip every frame is encoded by itself, and `temporal` makes one vector of theirs.
+    A stream exists if what it comes from does, and if the fusion's switch for it is not off; what no stream comes from is
+    not kept. Of a clip every frame is encoded by itself, and `temporal` makes one vector of theirs.
 
     Args:
-        clip: frozen tower, images to `gaze.clip.tower.Seen`; None: there is no f1, f2 and f4.
-        steering: makes what turns embeddings into f1 and f2, given `embed_width`; None: there is neither.
+        clip: frozen tower, images to `gaze.clip.frozen.Seen`; None: there is no f1, f2 and f4.
+        steering: makes what turns embeddings into f1 and f2, given `embed_width` and `text_model`; None: there is neither.
         backbone: CNN with `channels`, images to maps; None: there is no f3.
-        fusion: makes the fusion, given `streams`, channels by name, and `ablate`.
+        fusion: makes the fusion, given `streams`, channels by name; its own `streams` names those that it kept.
         head: makes the output, given the `channels` of the fused vector.
-        temporal: makes what fuses the vectors of a clip, given `width`; None: samples are single faces.
-        ablate: what to do with each stream; those not named are kept.
+        temporal: makes what fuses the vectors of a clip, given their `channels`; None: samples are single faces.
 
     Raises:
-        ValueError: an ablation of no stream or of no known kind, or no stream is left.
+        ValueError: no stream is left.
     """
 
     def __init__(
@@ -54,32 +46,25 @@ class GazeFormer(nn.Module):
         fusion: Callable[..., nn.Module],
         head: Callable[..., nn.Module],
         temporal: Callable[..., nn.Module] | None = None,
-        ablate: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        ablate = dict.fromkeys(STREAMS, "keep") | dict(ablate or {})
-        if unknown := sorted(set(ablate) - set(STREAMS)):
-            raise ValueError(f"model.ablate names {', '.join(unknown)}; expected {', '.join(STREAMS)}")
-        for name, mode in ablate.items():
-            check_mode(mode, Ablation, f"model.ablate.{name}")
-        wanted = {name for name in STREAMS if ablate[name] != "off"}
-        steers = clip is not None and steering is not None and bool(wanted & {"f1", "f2"})
-        self.clip = clip if steers or "f4" in wanted else None
-        self.steering = steering(embed_width=clip.embed_width) if steers and steering is not None else None
-        self.backbone = backbone if "f3" in wanted else None
         streams: dict[str, int] = {}
-        if self.steering is not None:
-            streams |= {name: clip.embed_width for name in ("f1", "f2") if name in wanted}
-        if self.backbone is not None:
-            streams["f3"] = self.backbone.channels
-        if self.clip is not None and "f4" in wanted:
+        if clip is not None and steering is not None:
+            streams |= {"f1": clip.embed_width, "f2": clip.embed_width}
+        if backbone is not None:
+            streams["f3"] = backbone.channels
+        if clip is not None:
             streams["f4"] = clip.token_width
-        if not streams:
-            raise ValueError("no stream is left: give the model clip or backbone, and keep one of model.ablate")
-        self.fusion: Any = fusion(streams=streams, ablate={name: ablate[name] for name in streams})
-        self.temporal = temporal(width=self.fusion.channels) if temporal is not None else None
+        self.fusion: Any = fusion(streams=streams)
+        kept = {*self.fusion.streams}
+        steers = bool(kept & {"f1", "f2"})
+        self.clip = clip if kept - {"f3"} else None
+        self.steering: Any = None
+        if steers and steering is not None:
+            self.steering = steering(embed_width=clip.embed_width, text_model=clip.text_model)
+        self.backbone = backbone if "f3" in kept else None
+        self.temporal: Any = temporal(channels=self.fusion.channels) if temporal is not None else None
         self.output = head(channels=self.fusion.channels)
-        self.streams = tuple(streams)
 
     def forward(self, inputs: DirectionInputs) -> DirectionPrediction:
         """The direction; of a clip, that of the frame which `temporal` reads.
@@ -95,7 +80,14 @@ class GazeFormer(nn.Module):
         faces, shape = pack([inputs.face], "* c h w")
         vector, facts = self.fuse(faces)
         if self.temporal is not None:
-            (frames,) = unpack(vector, shape, "* d") if clips else (vector[:, None],)
+            frames = unpack(vector, shape, "* d")[0] if clips else vector[:, None]
+            read = self.temporal.read(frames.shape[1])
+            # What the way to a vector says is of one frame, as is the label.
+            facts |= {
+                name: facts[name].unflatten(0, frames.shape[:2])[:, read]
+                for name in EACH
+                if facts.get(name) is not None
+            }
             vector = self.temporal(frames, inputs.present)
         prediction: DirectionPrediction = self.output(vector)
         return replace(prediction, **facts)
@@ -106,6 +98,10 @@ class GazeFormer(nn.Module):
         facts: dict[str, Any] = {}
         if self.clip is not None:
             seen = self.clip(face)
+            if seen.patch_tokens is None and "f4" in self.fusion.streams:
+                raise ValueError(
+                    "f4 needs patch tokens, which a cache of embeddings leaves out: keep them, or set fusion.ablate.f4=off"
+                )
             streams["f4"] = seen.patch_tokens
             if self.steering is not None:
                 steered = self.steering(seen.embed)
@@ -113,9 +109,10 @@ class GazeFormer(nn.Module):
                 facts = {name: getattr(steered, name) for name in STEERED}
         if self.backbone is not None:
             streams["f3"] = self.backbone(face)
-        fused = self.fusion({name: streams[name] for name in self.streams})
+        fused = self.fusion({name: streams[name] for name in self.fusion.streams})
         return fused.vector, facts | {name: getattr(fused, name) for name in FUSED}
 
 
 STEERED = ("class_logits", "class_angle", "context_logits", "commitment", "prompt_shift")
 FUSED = ("steered", "balance", "router_z")
+EACH = ("class_logits", "context_logits", "steered")  # of these, what has a row for each face

@@ -72,6 +72,7 @@ class Prompts(nn.Module):
         check_templates(templates)
         self.banks = read_banks(banks)
         self.digest, self.center = digest(self.banks, templates), center
+        self.origin = {"prompts_sha256": self.digest, "weights": weights, "shuffled": shuffle}  # see gaze.provenance
         if weights in (None, HASH):
             vectors, provider = hashed_banks(self.banks, width), weights
         else:
