@@ -15,7 +15,8 @@ class DirectionVMFHead(nn.Module):
     """A unit vector and a kappa, which the loss `vmf_nll` fits.
 
     kappa = min(softplus(s a) + least, most) of a linear layer's a. The mean angle is about sqrt(pi / 2 kappa): 2 degrees
-    are a kappa of 1289, 10 degrees one of 52, so s lets kappa cross orders of magnitude within a short training.
+    are a kappa of 1289, 10 degrees one of 52, which an optimizer's small steps would take long to reach: with s = 1 kappa
+    has come two thirds of the way after 600 steps, and does not yet tell hard samples from easy ones.
 
     Args:
         channels: of the features.
@@ -26,7 +27,7 @@ class DirectionVMFHead(nn.Module):
         ValueError: a setting is out of range.
     """
 
-    def __init__(self, channels: int, least: float = 0.1, most: float = 1e4, scale: float = 10.0) -> None:
+    def __init__(self, channels: int, least: float = 0.1, most: float = 1e4, scale: float = 30.0) -> None:
         super().__init__()
         if not 0 < least < most or scale <= 0:
             raise ValueError(
