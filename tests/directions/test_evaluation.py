@@ -198,22 +198,15 @@ def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):
         return LabelledFaces("train", people=3 if split == "train" else 1, data="far")
 
     others = {"far": elsewhere, "near": partial(LabelledFaces, people=2, data="near")}
-    rows = [
-        row
-        for name, off in (("a", 0.0), ("b", 0.3))
-        for row in crossed(name, Trained(Reader(False, off), LabelledFaces), others, tmp_path / name, CPU, resamples=0)
-    ]
+    rows = crossed("a", Trained(Reader(sure=False), LabelledFaces), others, tmp_path, CPU, resamples=0)
     assert [(row["run"], row["tested_on"], row["n"], row["people"]) for row in rows] == [
         ("a", "far", 30, 3),
         ("a", "near", 20, 2),
-        ("b", "far", 30, 3),
-        ("b", "near", 20, 2),
     ]
     mean = LabelledFaces("train").labels.gaze.mean(0).expand(20, 3)  # of what the run was trained on
     error = angular_error(mean, LabelledFaces("test", people=2).labels.gaze).mean().rad2deg()
     assert rows[1]["train_mean_error_deg"] == pytest.approx(float(error), abs=1e-3)
-    assert rows[0]["error_deg"] < 1 < rows[2]["error_deg"]
     seeds = [{"run": "a", "tested_on": "far", "error": value} for value in (2.0, 4.0)]
     table = matrix([*seeds, {"run": "b", "tested_on": "near", "error": 1.0}], "error").to_pylist()
     assert table == [{"run": "a", "far": "3.000 ± 1.414", "near": ""}, {"run": "b", "far": "", "near": "1.000"}]
-    assert (tmp_path / "b" / "near" / "subsets.csv").exists()
+    assert (tmp_path / "near" / "subsets.csv").exists()
