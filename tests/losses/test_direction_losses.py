@@ -32,7 +32,8 @@ def batch(angles=ANGLES):
 
 
 def about_directions(name):
-    return "DirectionPrediction" in groups.forward_annotations(groups.node("loss", name))["prediction"]
+    config = groups.node("loss", name)
+    return "DirectionPrediction" in groups.forward_annotations(config)["prediction"] and "teacher" not in config
 
 
 def logits_of(angles):
