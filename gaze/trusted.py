@@ -14,7 +14,9 @@ MODELS = (
     "gaze.heads.*",
     "gaze.matching.*",
     "gaze.models.*",
+    "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.temporal.*",
     "torch.nn.*",
 )
 
