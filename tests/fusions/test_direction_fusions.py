@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
 
 from gaze.fusions.direction_mlp import DirectionMLP
 from gaze.fusions.direction_tokens import DirectionTokens
 from gaze.moe.mixture import Dense, Mixture
+from gaze.runs import build as configured
+from gaze.runs import plain_config
+from gaze.signatures import problems
+from gaze.trusted import MODELS
 from tests.groups import build, node
 
 CHANNELS = {"f1": 6, "f2": 6, "f3": 5, "f4": 7}
@@ -97,6 +102,17 @@ def test_presets_are_as_large_as_the_reference_says(preset, parameters):
     with torch.device("meta"):
         made = build(node("fusion", preset), moe=Mixture)(streams=FULL)
     assert sum(p.numel() for p in made.parameters()) == parameters
+
+
+def test_a_config_chooses_experts_and_a_model_of_time_from_trusted_parts():
+    parts = {"moe": "softmax_aux", "fusion": "tiny", "temporal": "bilstm"}
+    with initialize_config_module("gaze.conf"):
+        config = compose("train", ["model=gazelle_small", "dir=x", *(f"{k}={v}" for k, v in parts.items())])
+    plain = plain_config(config)
+    assert [list(problems(plain[part], part, MODELS)) for part in parts] == [[], [], []]
+    made = configured(config.fusion)(streams=CHANNELS)
+    assert made.layers[1].mlp.router.score == "softmax"
+    assert configured(config.temporal)(channels=made.channels).channels == 64
 
 
 def test_the_baseline_reads_means_and_may_lose_a_stream():
