@@ -42,6 +42,7 @@ TRUSTED = (
     "gaze.crossings.Across",
     "gaze.folds.Protocol",
     "gaze.hardware.Hardware",
+    "gaze.inference.cameras.Camera",
     "gaze.inference.detection.FaceDetector",
     "gaze.inference.landmarker.Landmarker",
     "gaze.inference.one_euro.OneEuro",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from gaze.explain import explained
 from gaze.trusted import TRUSTED
 
-TEXTS = ("run", "source", "heads", "out", "detector.model", "landmarker.model", "calibration", "devices")
+logger = logging.getLogger(__name__)
+
+TEXTS = (
+    *("run", "direction_run", "source", "heads", "out"),
+    *("detector.model", "landmarker.model", "calibration", "devices", "camera.file"),
+)
 OPTIONS = ("--source", "--heads", "--out")
 
 
@@ -21,36 +28,95 @@ OPTIONS = ("--source", "--heads", "--out")
 @explained
 def main(cfg: DictConfig) -> None:
     """Load the model of a run or a file, and predict on images, a video or prepared crops."""
-    from gaze.inference.opening import takes_screens
+    from gaze.errors import UserError
+    from gaze.inference.opening import takes_directions, takes_screens
 
     source = Path(cfg.source)
     name = source.resolve().name if source.is_dir() else source.stem
     out = Path(cfg.out) if cfg.out is not None else Path("outputs", "predictions", name)
     about = {"run": str(cfg.run), "source": str(source)}
-    print((on_screens if takes_screens(cfg.run) else in_scenes)(cfg, source, out, about))
+    alone, screens = takes_directions(cfg.run), takes_screens(cfg.run)
+    if cfg.direction_run is not None and (alone or screens):
+        kind = "gaze directions" if alone else "the point of gaze on screens"
+        raise UserError(
+            f"run={cfg.run} is a model of {kind}, and direction_run is given too; expected a scene model, such as GazeLLE, as "
+            "run, or no direction_run"
+        )
+    way = on_screens if screens else as_directions if alone or cfg.direction_run is not None else in_scenes
+    print(way(cfg, source, out, about))
 
 
 def in_scenes(cfg: DictConfig, source: Path, out: Path, about: dict[str, str]) -> Path:
     """Where the people in pictures look."""
-    from gaze.errors import UserError
     from gaze.inference.heads import choose_heads
     from gaze.inference.images import predict_images
     from gaze.inference.opening import open_predictor
     from gaze.inference.tables import check_formats
     from gaze.inference.video import is_video, predict_video
-    from gaze.runs import build, check
+    from gaze.runs import build
 
-    boxes = OmegaConf.to_container(cfg.heads) if OmegaConf.is_config(cfg.heads) else cfg.heads
-    heads = choose_heads(boxes, lambda: build(cfg.detector))
-    video = OmegaConf.create({"track": cfg.track, "smooth": cfg.smooth})
-    check(video)
-    if cfg.track is None:
-        raise UserError("track is null, but a video needs to know who is who; set track.overlap and track.gap instead")
-    tracker, smooth, tables = build(video.track), build(video.smooth), check_formats(cfg.tables)
+    heads = choose_heads(plain(cfg.heads), lambda: build(cfg.detector))
+    check_parts(cfg, "track", "smooth")
+    tracker, smooth, tables = build(cfg.track), build(cfg.smooth), check_formats(cfg.tables)
     predictor = open_predictor(cfg.run, build(cfg.hardware), cfg.amp, cfg.trust)
     if is_video(source):
         return predict_video(predictor, heads, source, out, about, cfg.every, cfg.batch_size, tracker, smooth, tables)
     return predict_images(predictor, heads, source, out, about, cfg.batch_size)
+
+
+def as_directions(cfg: DictConfig, source: Path, out: Path, about: dict[str, Any]) -> Path:
+    """Which way the people in pictures look; and, if a scene model is given too, where in the picture, and if both agree."""
+    from gaze.inference.direction_follow import Smoothing, film_directions
+    from gaze.inference.direction_people import FRAME
+    from gaze.inference.directions import predict_directions
+    from gaze.inference.heads import choose_heads
+    from gaze.inference.opening import open_direction_predictor, open_faces, open_predictor
+    from gaze.inference.tables import check_formats
+    from gaze.inference.video import is_video
+    from gaze.runs import build
+
+    run = cfg.run if cfg.direction_run is None else cfg.direction_run
+    heads = choose_heads(plain(cfg.heads), lambda: build(cfg.detector))
+    check_parts(cfg, "track", "smooth", "smooth_direction", "camera")
+    tracker, tables = build(cfg.track), check_formats(cfg.tables)
+    smoothing, camera = Smoothing(build(cfg.smooth), build(cfg.smooth_direction)), build(cfg.camera)
+    hardware = build(cfg.hardware)
+    predictor = open_direction_predictor(run, hardware, cfg.amp, cfg.mirror)
+    scene = None if cfg.direction_run is None else open_predictor(cfg.run, hardware, cfg.amp, cfg.trust)
+    if not camera.known:
+        logger.warning(
+            "no camera is given: its focal length is taken to be the picture's width, on which absolute angles depend; give "
+            "camera.focal_px or camera.file"
+        )
+    with ExitStack() as opened:
+        faces = open_faces(
+            run, cfg.crop.side, cfg.crop.down, camera, lambda: opened.enter_context(build(cfg.landmarker))
+        )
+        about |= {"directions": {**FRAME, **faces.about, "mirror": cfg.mirror}}
+        about |= {} if scene is None else {"direction_run": str(run)}
+        given = (predictor, faces, heads, source, out, about)
+        if is_video(source):
+            return film_directions(*given, cfg.every, cfg.batch_size, tracker, smoothing, tables, scene)
+        return predict_directions(*given, cfg.batch_size, scene)
+
+
+def plain(node: Any) -> Any:
+    """A value of the config without its wrapping."""
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+
+
+def check_parts(cfg: DictConfig, *keys: str) -> None:
+    """Find mistakes in these parts of the config, and in that of who is who, before anything is loaded.
+
+    Raises:
+        UserError: there is one, or nobody could be followed.
+    """
+    from gaze.errors import UserError
+    from gaze.runs import check
+
+    check(OmegaConf.create({key: cfg[key] for key in keys}))
+    if cfg.track is None:
+        raise UserError("track is null, but a video needs to know who is who; set track.overlap and track.gap instead")
 
 
 def on_screens(cfg: DictConfig, source: Path, out: Path, about: dict[str, str]) -> Path:

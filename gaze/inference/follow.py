@@ -62,36 +62,78 @@ def follow(
         smooth: filters each person's gaze over the times of the frames, from the beginning of each track on.
         every: frames from one prediction to the next.
     """
-    people_now = _People(tracker, smooth)
+    people_now = ScenePeople(Filters(smooth))
     known: View | None = None
-    for waiting in _batches(frames, batch_size):
+    for waiting in batches(frames, batch_size):
         asked = [frame for frame in waiting if frame.number % every == 0]
         found = [heads(name, frame.picture, frame.number) for frame in asked]
         predictions = iter(predictor([frame.picture for frame in asked], found))
         boxes = iter(found)
         for frame in waiting:
             if frame.number % every == 0:
-                persons = heads.persons(name, frame.number) if isinstance(heads, KnownPersons) else None
-                known = people_now.view(frame, next(boxes), next(predictions), persons)
+                here = next(boxes)
+                tracks = tracker(frame.number, here, persons_of(heads, name, frame.number))
+                known = people_now.view(frame, here, next(predictions), tracks, tracker.tracks)
                 yield known
             else:
                 assert known is not None, "the first frame is number 0"
                 yield View(frame, False, known.persons, known.boxes, known.points, known.prediction, known.record)
 
 
-class _People:
+def persons_of(heads: HeadSource, name: str, frame: int) -> list[int] | None:
+    """Who the boxes of a frame belong to; None if the source does not know."""
+    return heads.persons(name, frame) if isinstance(heads, KnownPersons) else None
+
+
+class Filters:
+    """Filters of everybody, each from the beginning of their track on.
+
+    Args:
+        smooth: None: nothing is filtered.
+    """
+
+    def __init__(self, smooth: OneEuro | None) -> None:
+        self.smooth = smooth
+        self.known: dict[tuple[int, int], Smoothed] = {}  # by person and beginning of the track
+
+    def __call__(
+        self, time: float, tracks: Sequence[Track], alive: Sequence[Track], raw: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "n k"] | None:
+        """What the filters make of a sample of each track; NaN, which tells them nothing, stays. None: nothing is filtered.
+
+        Args:
+            alive: tracks that may go on, those of this moment and others; the rest is forgotten.
+        """
+        if self.smooth is None:
+            return None
+        calm = raw.clone()
+        for i, (track, sample) in enumerate(zip(tracks, raw, strict=True)):
+            key = (track.person, track.since)
+            if sample.isfinite().all():
+                self.known[key] = self.smooth(self.known.get(key), time, sample.double())
+                calm[i] = self.known[key].value.float()
+        kept = {(track.person, track.since) for track in alive}
+        self.known = {key: value for key, value in self.known.items() if key in kept}
+        return calm
+
+
+class ScenePeople:
     """What is remembered of everybody from one prediction to the next."""
 
-    def __init__(self, tracker: Tracker, smooth: OneEuro | None) -> None:
-        self.tracker, self.smooth = tracker, smooth
-        self.filtered: dict[tuple[int, int], Smoothed] = {}  # by person and beginning of the track
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
 
     def view(
-        self, frame: Frame, boxes: Float[Tensor, "n 4"], prediction: ScenePrediction, persons: Sequence[int] | None
+        self,
+        frame: Frame,
+        boxes: Float[Tensor, "n 4"],
+        prediction: ScenePrediction,
+        tracks: Sequence[Track],
+        alive: Sequence[Track],
     ) -> View:
-        tracks = self.tracker(frame.number, boxes, persons)
+        """The frame, with a prediction for it; `tracks` are those of the boxes."""
         raw = subcell_peak(prediction.heatmap) if len(boxes) else torch.zeros(0, 2)
-        calm = self._calm(frame.time, tracks, raw)
+        calm = self.filters(frame.time, tracks, alive, raw)
         height, width = frame.picture.shape[-2:]
         rows: list[dict[str, Any]] = []
         for i, person in enumerate(people(boxes, prediction, (height, width))):
@@ -102,24 +144,14 @@ class _People:
         numbers = [track.person for track in tracks]
         return View(frame, True, numbers, boxes, raw if calm is None else calm, prediction, record)
 
-    def _calm(self, time: float, tracks: Sequence[Track], raw: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"] | None:
-        if self.smooth is None:
-            return None
-        for track, point in zip(tracks, raw, strict=True):
-            key = (track.person, track.since)
-            self.filtered[key] = self.smooth(self.filtered.get(key), time, point.double())
-        alive = {(track.person, track.since) for track in self.tracker.tracks}
-        self.filtered = {key: value for key, value in self.filtered.items() if key in alive}
-        calm = [self.filtered[track.person, track.since].value.float() for track in tracks]
-        return torch.stack(calm) if calm else raw
-
 
 def _both(point: Float[Tensor, "2"], width: int, height: int) -> tuple[list[float], list[float]]:
     x, y = point.tolist()
     return [round(x, 5), round(y, 5)], [round(x * width, 1), round(y * height, 1)]
 
 
-def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """The frames, so many at a time."""
     given = iter(frames)
     while batch := list(islice(given, size)):
         yield batch

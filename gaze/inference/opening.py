@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -13,13 +16,16 @@ from gaze.export.card import KIND, card_beside, parsed
 from gaze.export.exported import ExportedScenes, ExportedScreens, is_exported, open_exported
 from gaze.export.formats import SUFFIXES
 from gaze.hardware import Hardware
+from gaze.inference.cameras import Camera
+from gaze.inference.direction_predictor import DirectionPredictor
+from gaze.inference.faces import CroppedFaces, Cut, FaceSource, FindsFace, NormalisedFaces, cut_of_run
 from gaze.inference.predictor import ScenePredictor
 from gaze.inference.screen_predictor import ScreenPredictor, Views
 from gaze.models.inputs import taken_by
 from gaze.runs import load_config, load_model, plain_config
 from gaze.signatures import locate
 from gaze.trusted import MODELS, is_trusted
-from gaze.types import ScreenInputs
+from gaze.types import DirectionInputs, ScreenInputs
 
 
 def open_predictor(run: str | Path, hardware: Hardware, amp: bool = False, trust: bool = False) -> ScenePredictor:
@@ -82,10 +88,87 @@ def takes_screens(run: str | Path) -> bool:
         beside = card_beside(path)
         text = beside.read_text(errors="replace") if beside.is_file() else SUFFIXES[path.suffix].text(path)
         return parsed(text).get("kind") == KIND
+    return _taken_by_run(path) is ScreenInputs
+
+
+def takes_directions(run: str | Path) -> bool:
+    """Is what a user names a run whose model tells gaze directions? Nothing is loaded; see `takes_screens`."""
+    return not is_exported(Path(run)) and _taken_by_run(Path(run)) is DirectionInputs
+
+
+def open_direction_predictor(
+    run: str | Path, hardware: Hardware, amp: bool = False, mirror: bool = False
+) -> DirectionPredictor:
+    """The predictor of a model of gaze directions; see `open_predictor`.
+
+    Args:
+        mirror: take the mean over each face and its mirror image.
+
+    Raises:
+        UserError: it can't be opened, or tells something else.
+    """
+    path = Path(run)
+    if is_exported(path):
+        raise UserError(f"{path} is an exported file; expected the run directory of a model of gaze directions")
+    config = load_config(path)
+    takes = _taken_by_run(path)
+    if takes is not DirectionInputs:
+        raise UserError(
+            f"the model of {path}, {OmegaConf.select(config, 'model._target_')}, takes {getattr(takes, '__name__', takes)}; "
+            "expected a model of gaze directions, such as GazeFormer, which takes DirectionInputs"
+        )
+    data = plain_config(config).get("dataset") or {}
+    clips = {"window": data.get("window", 1), "window_step": data.get("window_step", 1)}
+    return DirectionPredictor(load_model(path), _face_size(data), hardware, amp, mirror, **clips)
+
+
+def open_faces(
+    run: str | Path, side: float | None, down: float | None, camera: Camera, find: Callable[[], FindsFace]
+) -> FaceSource:
+    """What cuts faces out of photographs for a model of gaze directions: normalised if a camera is known, else squares.
+
+    Args:
+        side, down: see `gaze.inference.faces.Cut`; None: as the run's data set cuts them.
+        find: makes what finds landmarks; called only if a camera is known.
+
+    Raises:
+        UserError: the run does not say how large faces are, or landmarks are not to be had.
+    """
+    data = plain_config(load_config(run)).get("dataset") or {}
+    size = _face_size(data)
+    for key, value in (("side", side), ("down", down)):
+        if not isinstance(value, (int, float, type(None))):
+            raise UserError(f"crop.{key}={value!r}; expected a number, or null for what the run's data set cuts")
+    if not camera.known:
+        own = cut_of_run(data)
+        cut = Cut(own.side if side is None else side, own.down if down is None else down)
+        return CroppedFaces(size, cut, camera)
+    if side is not None or down is not None:
+        raise UserError(
+            "crop.side and crop.down cut squares, and with a camera faces are normalised instead; leave one out"
+        )
+    try:
+        if find_spec("cv2") is None:
+            raise UserError("the pose of a head needs OpenCV, which is not installed: pip install 'gaze[detect]'")
+        return NormalisedFaces(size, camera, find())
+    except UserError as error:
+        raise UserError(f"a camera is given, so faces are normalised by their landmarks, but {error}") from error
+
+
+def _face_size(dataset: dict[str, Any]) -> tuple[int, int]:
+    """(height, width) in px of the faces that a run was trained on."""
+    size = dataset.get("face_size")
+    if size is None:
+        raise UserError("the run's config has no dataset.face_size; expected a side in px, as its model was trained")
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _taken_by_run(path: Path) -> type | None:
+    """The inputs of a run's model; None for what is no run of ours."""
     if not (path / "config.yaml").is_file():
-        return False
+        return None
     target = OmegaConf.select(load_config(path), "model._target_")
-    return isinstance(target, str) and is_trusted(target, MODELS) and taken_by(locate(target)) is ScreenInputs
+    return taken_by(locate(target)) if isinstance(target, str) and is_trusted(target, MODELS) else None
 
 
 def _opened(path: Path, hardware: Hardware, amp: bool, trust: bool) -> ExportedScenes | ExportedScreens:

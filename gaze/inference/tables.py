@@ -14,17 +14,18 @@ import pyarrow.parquet as pq
 from gaze.errors import UserError
 
 # Pixels count from the top left corner of the top left pixel. What is not known is empty (null).
-SCHEMA = pa.schema(
-    [
-        ("frame", pa.int64()),  # from 0
-        ("time_s", pa.float64()),
-        ("person", pa.int64()),
-        *((name, pa.float64()) for name in ("x0", "y0", "x1", "y1")),  # head, px
-        *((name, pa.float64()) for name in ("gaze_x", "gaze_y", "gaze_x_smooth", "gaze_y_smooth")),  # px
-        ("peak", pa.float64()),  # highest probability of the heatmap
-        ("inout", pa.float64()),  # probability that the target is in the frame
-    ]
+PERSON = (
+    ("frame", pa.int64()),  # from 0
+    ("time_s", pa.float64()),
+    ("person", pa.int64()),
+    *((name, pa.float64()) for name in ("x0", "y0", "x1", "y1")),  # head, px
 )
+SCENE = (
+    *((name, pa.float64()) for name in ("gaze_x", "gaze_y", "gaze_x_smooth", "gaze_y_smooth")),  # px
+    ("peak", pa.float64()),  # highest probability of the heatmap
+    ("inout", pa.float64()),  # probability that the target is in the frame
+)
+SCHEMA = pa.schema([*PERSON, *SCENE])
 ROWS = 8192  # of a parquet row group: what is held in memory
 NOTHING = (None,) * 4
 
@@ -33,7 +34,7 @@ class Table(Protocol):
     """A file that rows are appended to."""
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows, with the columns of `SCHEMA`."""
+        """Append rows, with the columns of the table's schema."""
         ...
 
     def __enter__(self) -> Table: ...
@@ -46,9 +47,9 @@ class Table(Protocol):
 class CSVTable:
     """Text: a header, a line for each row, nothing between the commas where a value is missing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: pa.Schema = SCHEMA) -> None:
         self.file = path.open("w", newline="", encoding="utf-8")
-        self.rows = csv.DictWriter(self.file, SCHEMA.names, lineterminator="\n")
+        self.rows = csv.DictWriter(self.file, schema.names, lineterminator="\n")
         self.rows.writeheader()
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -64,8 +65,8 @@ class CSVTable:
 class ParquetTable:
     """Apache Parquet, in row groups of `ROWS`."""
 
-    def __init__(self, path: Path) -> None:
-        self.writer = pq.ParquetWriter(path, SCHEMA)
+    def __init__(self, path: Path, schema: pa.Schema = SCHEMA) -> None:
+        self.schema, self.writer = schema, pq.ParquetWriter(path, schema)
         self.waiting: list[Mapping[str, Any]] = []
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -74,7 +75,7 @@ class ParquetTable:
             self._write()
 
     def _write(self) -> None:
-        self.writer.write_table(pa.Table.from_pylist(self.waiting, SCHEMA))
+        self.writer.write_table(pa.Table.from_pylist(self.waiting, self.schema))
         self.waiting = []
 
     def __enter__(self) -> ParquetTable:
@@ -86,7 +87,10 @@ class ParquetTable:
         self.writer.close()
 
 
-FORMATS: dict[str, Callable[[Path], Table]] = {"csv": CSVTable, "parquet": ParquetTable}  # by the ending of the file
+FORMATS: dict[str, Callable[[Path, pa.Schema], Table]] = {
+    "csv": CSVTable,
+    "parquet": ParquetTable,
+}  # by the ending of the file
 
 
 def check_formats(tables: Any) -> list[str]:
@@ -104,22 +108,16 @@ def check_formats(tables: Any) -> list[str]:
 
 def rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of one frame: a record of results.json, flat."""
-    return [
-        dict(
-            zip(
-                SCHEMA.names,
-                [
-                    record["frame"],
-                    record["time_s"],
-                    person["person"],
-                    *(person["head_bbox_px"] or NOTHING),
-                    *person["gaze_px"],
-                    *(person["gaze_smooth_px"] or NOTHING[:2]),
-                    person["peak_probability"],
-                    person["inout_probability"],
-                ],
-                strict=True,
-            )
-        )
-        for person in record["people"]
-    ]
+    rows = [[*person_cells(record, person), *scene_cells(person)] for person in record["people"]]
+    return [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
+
+
+def person_cells(record: Mapping[str, Any], person: Mapping[str, Any]) -> list[Any]:
+    """The columns of `PERSON`."""
+    return [record["frame"], record["time_s"], person["person"], *(person["head_bbox_px"] or NOTHING)]
+
+
+def scene_cells(person: Mapping[str, Any]) -> list[Any]:
+    """The columns of `SCENE`."""
+    smooth = person["gaze_smooth_px"] or NOTHING[:2]
+    return [*person["gaze_px"], *smooth, person["peak_probability"], person["inout_probability"]]

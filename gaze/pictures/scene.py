@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gaze.pictures.canvas import BLACK, WHITE, Box, Canvas, Colour, Point, dashes, text_size
+from gaze.pictures.directions import draw_direction
 
 # Okabe and Ito (2008): told apart with every common colour blindness. Ordered so that neighbours differ most,
 # and those close to skin come late. From the eighth person on they repeat; labels carry numbers.
@@ -27,6 +29,15 @@ FLAT = 0.1  # a heatmap whose peak is less than this probability above the rest 
 SHADOW = 0.5  # opacity of the dark edge that keeps lines visible on bright pictures
 
 
+class Arrow(NamedTuple):
+    """Somebody's gaze in 3D; see `gaze.pictures.directions.draw_direction`."""
+
+    origin: Point
+    gaze: Float[Tensor, "3"]  # as the picture shows it: (0, 0, -1) looks into the camera
+    length: float  # px, of gaze in the picture's plane
+    cone_rad: float | None = None
+
+
 def draw_scene(
     image: UInt8[Tensor, "3 H W"],
     head_bbox: Float[Tensor, "n 4"],
@@ -36,6 +47,8 @@ def draw_scene(
     inout: Float[Tensor, "n"] | None = None,
     opacity: float = OPACITY,
     persons: Sequence[int] | None = None,
+    arrows: Sequence[Arrow | None] | None = None,
+    notes: Sequence[str] | None = None,
 ) -> UInt8[Tensor, "3 H W"]:
     """The picture with n people marked in it, at its own size; boxes and points are fractions of it.
 
@@ -51,6 +64,8 @@ def draw_scene(
         opacity: of a heatmap's peak, from 0 to 1.
         persons: numbers of the people, which their labels say and their colours follow; None: 1, 2, ..., which
             the label of somebody alone leaves out.
+        arrows: directions of the people, drawn with their cones; None: that of this person is not known.
+        notes: what else their labels say.
     """
     canvas = Canvas(image)
     pen = _Pen(canvas)
@@ -66,10 +81,15 @@ def draw_scene(
     for i, head in enumerate(heads):
         if head is not None and points is not None:
             pen.line(head, pen.point(points[i]), colours[i], outside[i])
+    for arrow, colour in zip(arrows or (), colours, strict=False):
+        if arrow is not None:
+            width = max(pen.width, arrow.length / 50)
+            draw_direction(canvas, arrow.origin, arrow.gaze, arrow.length, colour, width, arrow.cone_rad)
     for i, head in enumerate(heads):
         if head is not None:
             pen.head(head, colours[i])
-        pen.label(head, _label(labels[i], None if inout is None else float(inout[i])), colours[i])
+        said = (labels[i], _verdict(None if inout is None else float(inout[i])), notes[i] if notes else "")
+        pen.label(head, "   ".join(part for part in said if part), colours[i])
     for i in range(len(heads)):  # last, so that nothing hides what the picture is about
         for true in [] if true_points is None else true_points[i]:
             if true.isfinite().all():
@@ -162,11 +182,10 @@ def _leaving(box: Box, end: Point, margin: float) -> Point | None:
     return (x + dx / reach, y + dy / reach) if reach > 1 else None
 
 
-def _label(number: str, inside: float | None) -> str:
+def _verdict(inside: float | None) -> str:
     if inside is None:
-        return number
-    verdict = f"in {100 * inside:.0f} %" if inside >= 0.5 else f"out {100 * (1 - inside):.0f} %"
-    return f"{number}   {verdict}" if number else verdict
+        return ""
+    return f"in {100 * inside:.0f} %" if inside >= 0.5 else f"out {100 * (1 - inside):.0f} %"
 
 
 def _ink(paper: Colour) -> Colour:

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import gaze
+from tests.inference.lookers import write_direction_run
 from tests.inference.runs import write_run
 from tests.processes import run_command
 
@@ -74,3 +75,25 @@ def test_settings_of_a_video_are_checked_before_the_model_is_loaded(tmp_path, ov
     assert said in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "found").exists()
+
+
+def test_directions_alone_and_beside_a_scene_model(tmp_path):
+    write_run(tmp_path / "run")
+    write_direction_run(tmp_path / "directions")
+    Image.new("RGB", (60, 40), "grey").save(tmp_path / "a.png")
+    heads = ("source=a.png", "--heads", "0.1,0.2,0.5,0.6")
+    done = call(tmp_path, "run=directions", *heads, "out=alone", "mirror=true")
+    assert done.returncode == 0, done.stderr
+    assert "no camera is given" in done.stdout + done.stderr
+    results = json.loads((tmp_path / "alone" / "results.json").read_text())
+    assert results["directions"]["frame"] == "camera"
+    assert results["directions"]["camera"]["from"] == "guess"
+    assert results["images"][0]["people"][0]["direction"]["cone_deg"] > 0
+    done = call(tmp_path, "run=run", "direction_run=directions", *heads, "out=both")
+    assert done.returncode == 0, done.stderr
+    (person,) = json.loads((tmp_path / "both" / "results.json").read_text())["images"][0]["people"]
+    assert {"gaze", "inout_probability", "direction", "agreement_deg"} <= set(person)
+    failed = call(tmp_path, "run=directions", "direction_run=directions", *heads, "out=failed")
+    assert failed.returncode == 1
+    assert "run=directions is a model of gaze directions, and direction_run is given too" in failed.stderr
+    assert not (tmp_path / "failed").exists()
