@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import gaze.conf
 import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
 from omegaconf import OmegaConf
 
-import gaze.conf
 import gaze.inference.video
 from gaze.geometry import angular_error, pitch_yaw_to_vector
 from gaze.inference.direction_follow import Clips, Smoothing, film_directions, follow_directions
