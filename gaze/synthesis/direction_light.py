@@ -21,6 +21,7 @@ WORDS = {
     "illumination": ("even", "dim", "shadow"),
     "head_pose": ("frontal", "turned"),
     "background": ("light", "dark"),
+    "eyes": ("seen", "hidden"),  # no bank is about them; figures are told apart by it
 }
 EVEN, DIM, SHADOW = range(3)
 AMBIENT = torch.tensor([[0.62, 0.78], [0.20, 0.30], [0.62, 0.75]], dtype=torch.float64)  # least and most of each light

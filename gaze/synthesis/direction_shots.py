@@ -44,7 +44,7 @@ class Shots(Record):
     context: Bool[Tensor, "*b"]  # no sample, but a neighbour of samples
     gaze: Float[Tensor, "*b 3"]  # unit vector in the labels' frame
     head: Float[Tensor, "*b 3 3"]  # the head's rotation in the labels' frame
-    words: Int[Tensor, "*b 3"]  # row of each of `WORDS`
+    words: Int[Tensor, "*b 4"]  # row of each of `WORDS`
 
     def __len__(self) -> int:
         return len(self.index)
@@ -114,8 +114,10 @@ def draw_shots(
     label, head = frames @ gaze[..., None], frames @ rotation
     # A head's yaw in the labels' frame decides its word: that is what the picture shows.
     yaw = torch.atan2(head[:, 0, 2], head[:, 2, 2]).abs()
-    words = torch.stack([illumination, (yaw > habits.ranges.halfway).long(), wall], -1)
     blocks = level("hidden", sessions * (habits.session + 1) + frame // HIDDEN_FRAMES) if habits.clips else sample
+    exposure = _expose(habits, session, sample, crop_px)
+    hidden = blocks.uniform(0, 1) < habits.hidden
+    words = torch.stack([illumination, (yaw > habits.ranges.halfway).long(), wall, hidden.long()], -1)
     clips = habits.clips or Clips(length=1, dropped=0.0, context=0)
     return Shots(
         index=index,
@@ -123,9 +125,9 @@ def draw_shots(
         session=number,
         frame=frame + 2 * number * habits.session if habits.clips else FRAMES_APART * own,
         faces=faces,
-        exposure=_expose(habits, session, sample, crop_px),
+        exposure=exposure,
         shadow=shadow,
-        hidden=blocks.uniform(0, 1) < habits.hidden,
+        hidden=hidden,
         dropped=sample.uniform(0, 1) < clips.dropped,
         context=(frame < clips.context) | (frame >= habits.session - clips.context),
         gaze=label[..., 0],

@@ -26,8 +26,8 @@ from gaze.synthesis.workers import mapping
 ATTRIBUTES = "attributes.csv"
 PIECE = 256  # samples that one worker makes at once
 ABOUT = (
-    f"{ATTRIBUTES} says for each face, in words, how it is lit, how the head is turned and how bright the wall behind it\n"
-    "is. Splits share no person. world.json holds all parameters.\n"
+    f"{ATTRIBUTES} says for each face, in words, how it is lit, how the head is turned, how bright the wall behind it\n"
+    "is, and whether a hand hides the eyes. Splits share no person. world.json holds all parameters.\n"
 )
 
 
