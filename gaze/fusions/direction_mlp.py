@@ -11,20 +11,23 @@ from gaze.fusions.direction_tokens import Fused, built, check_given, switches
 
 
 class DirectionMLP(nn.Module):
-    """f1, f2 and the means of f3 and f4 as one vector, a linear layer, rectified.
+    """f1, f2 and the means of f3 and f4 as one vector, then a linear layer, rectified.
 
     Args:
         streams: channels by name: f1, f2, f3 and f4, or some of them.
-        width: of the vector that the head reads.
+        width: of the vector that the head reads; None: no layer, it reads the one vector itself.
         ablate: by stream, ``keep``, ``zero`` or ``mask`` (the same here: zeros in its place), or ``off``.
     """
 
-    def __init__(self, streams: Mapping[str, int], width: int = 256, ablate: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, streams: Mapping[str, int], width: int | None = 256, ablate: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.ablate = switches(ablate)
         channels = built(streams, self.ablate)
-        self.streams, self.channels = tuple(channels), width
-        self.layers = nn.Sequential(nn.Linear(sum(channels.values()), width), nn.ReLU())
+        total = sum(channels.values())
+        self.streams, self.channels = tuple(channels), width or total
+        self.layers = nn.Sequential(nn.Linear(total, width), nn.ReLU()) if width else nn.Identity()
 
     def forward(self, streams: Mapping[str, Tensor]) -> Fused:
         """The vector. f1 and f2 are [b e], f3 is a map [b c h w], f4 are tokens [b n w]."""

@@ -113,7 +113,9 @@ def test_each_word_is_true_of_the_picture(drawn):
     apart = ((grey[:, 8:18, 5:9] - grey[:, 8:18, 15:19]).mean((1, 2)).abs() / middle)[shots.words[:, 1] == 0]
     frontal = light[shots.words[:, 1] == 0]
     assert apart[frontal == SHADOW].median() > 2 * apart[frontal == EVEN].median()
-    assert all(len(shots.words[:, i].unique()) == len(words) for i, words in enumerate(WORDS.values()) if words[0] != "seen")
+    assert all(
+        len(shots.words[:, i].unique()) == len(words) for i, words in enumerate(WORDS.values()) if words[0] != "seen"
+    )
 
 
 def test_a_hand_hides_the_eyes_and_difficulty_brings_noise_and_blur(world):
