@@ -69,7 +69,7 @@ class Mixture(nn.Module):
         backend: ``loop_sorted`` (one product per expert; waits for the device once), ``padded_bmm`` (blocks of one
             size, waits for nothing, any device and number format), ``grouped_mm`` (torch's; no float64),
             ``dense`` (all experts on all tokens, the reference), or ``auto``: grouped_mm in bfloat16 on CUDA,
-            padded_bmm where compiled, dense where exported, or else loop_sorted.
+            padded_bmm otherwise there and where compiled, dense where exported, or else loop_sorted.
 
     Attributes:
         counts: questions to each expert in training, since `restart`.
