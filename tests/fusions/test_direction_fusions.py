@@ -6,6 +6,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
+from gaze.fusions.direction_gazetr import DirectionGazeTR
 from gaze.fusions.direction_mlp import DirectionMLP
 from gaze.fusions.direction_tokens import DirectionTokens
 from gaze.moe.mixture import Dense, Mixture
@@ -140,3 +141,13 @@ def test_what_does_not_fit_is_a_sentence():
         fusion()(faces() | {"f4": torch.zeros(2, 3, 7)})
     with pytest.raises(ValueError, match="width 16 with 3 heads"):
         fusion(heads=3)
+
+
+def test_gazetr_reads_the_map_alone_and_the_vectors_may_stay_as_they_are():
+    made = DirectionGazeTR({"f3": 5}, width=8, layers=1, heads=2, hidden=8, cells=6)
+    assert made({"f3": faces()["f3"]}).vector.shape == (2, made.channels)
+    with pytest.raises(ValueError, match=r"the CNN's map \(f3\) alone, not at f1, f3; choose model=gaze_cnn"):
+        DirectionGazeTR({"f1": 6, "f3": 5})
+    plain, given = DirectionMLP({"f1": 6, "f3": 5}, width=None), faces()
+    assert plain.channels == 11
+    assert torch.equal(plain(given).vector, torch.cat([given["f1"], given["f3"].mean((-2, -1))], 1))
