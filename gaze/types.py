@@ -215,7 +215,9 @@ class DirectionPrediction(Record):
     features: Float[Tensor, "*b f"] | None = None  # that the head read
     steered: Float[Tensor, "*b 2 d"] | None = None  # tokens of f1 (context removed) and f2 (aligned with gaze)
     class_logits: Float[Tensor, "*b g"] | None = None  # scaled similarities to the prompts of the gaze bank
-    class_angle: Float[Tensor, "g"] | None = None  # of these prompts in the picture's plane, radians; NaN has none
+    class_angle: Float[Tensor, "g"] | None = (
+        None  # of these prompts, from the picture's right to its top, radians; NaN: none
+    )
     context_logits: Float[Tensor, "*b m"] | None = None  # the same for all other banks, one behind the other
     # What the model asks to minimise beside its task, each a term of the loss of its own
     balance: Float[Tensor, ""] | None = None  # how unevenly experts are used
