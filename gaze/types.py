@@ -210,7 +210,7 @@ class DirectionPrediction(Record):
 
     gaze: Float[Tensor, "*b 3"]  # not necessarily of unit length
     concentration: Float[Tensor, "*b"] | None = None  # kappa of a von Mises-Fisher distribution about it
-    spread: Float[Tensor, "*b 2"] | None = None  # sigma of pitch and yaw, radians
+    spread: Float[Tensor, "*b 2"] | None = None  # standard deviations of pitch and of yaw, radians; see gaze.spreads
     bins: Float[Tensor, "*b 2 k"] | None = None  # logits of bins of pitch and of yaw
     features: Float[Tensor, "*b f"] | None = None  # that the head read
     steered: Float[Tensor, "*b 2 d"] | None = None  # tokens of f1 (context removed) and f2 (aligned with gaze)

@@ -22,7 +22,7 @@ class DirectionRows:
     truth: Float[Tensor, "n 3"]
     head: Float[Tensor, "n 2"]  # pitch, yaw, radians
     concentration: Float[Tensor, "n 1"]  # kappa
-    spread: Float[Tensor, "n 2"]  # sigma of pitch and yaw, radians
+    spread: Float[Tensor, "n 2"]  # standard deviations of pitch and of yaw, radians
     subject: Int[Tensor, "n"]
 
     def __len__(self) -> int:
