@@ -217,6 +217,7 @@ class DirectionPrediction(Record):
     class_logits: Float[Tensor, "*b g"] | None = None  # scaled similarities to the prompts of the gaze bank
     class_angle: Float[Tensor, "g"] | None = None  # of these prompts in the picture's plane, radians; NaN has none
     context_logits: Float[Tensor, "*b m"] | None = None  # the same for all other banks, one behind the other
+    code: Int[Tensor, "*b"] | None = None  # number of the learned code that stands for the gaze
     # What the model asks to minimise beside its task, each a term of the loss of its own
     balance: Float[Tensor, ""] | None = None  # how unevenly experts are used
     router_z: Float[Tensor, ""] | None = None  # how large the logits of routers are
