@@ -21,7 +21,7 @@ def calibrated(n=4000, seed=0, people=4, doubt=1.0):
     truth = pitch_yaw_to_vector(angles)
     kappa = 10 ** (1 + 2 * torch.rand(n, generator=draws, dtype=torch.float64))
     share = torch.rand(n, generator=draws, dtype=torch.float64)
-    error = torch.stack([quantile(k, float(q)) for k, q in zip(kappa, share, strict=True)])
+    error = quantile(kappa, share)
     return rows(turned(truth, error, draws), truth, kappa=kappa * doubt, subject=torch.arange(n) % people)
 
 
