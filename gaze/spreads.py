@@ -30,5 +30,5 @@ def of_angles(spread: Float[Tensor, "*b 2"], gaze: Float[Tensor, "*b 3"]) -> Flo
 
 def cosine_of_pitch(gaze: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
     """Of directions of any length but 0; at least `LEAST`."""
-    x, y, z = gaze.unbind(-1)
-    return (torch.hypot(x, z) / (x.square() + y.square() + z.square()).sqrt().clamp(min=1e-12)).clamp(min=LEAST)
+    x, y, z = gaze.square().unbind(-1)
+    return ((x + z) / (x + y + z).clamp(min=1e-24)).sqrt().clamp(min=LEAST)
