@@ -26,13 +26,14 @@ def motion_measures(rows: DirectionRows) -> list[Measure]:
     one; of a stretch in which it does not move, nothing.
     """
     jitter, lag, owner, late = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
-    for stretch, gap in stretches(rows):
-        gaze, truth = F.normalize(rows.gaze[stretch], dim=-1), rows.truth[stretch]
-        jitter.append((_steps(gaze) - _steps(truth)).rad2deg() / gap)
-        owner.append(rows.subject[stretch][1:])
+    for stretch, place, gap in stretches(rows):
+        gaze, truth, subject = F.normalize(rows.gaze[stretch], dim=-1), rows.truth[stretch], rows.subject[stretch]
+        next_to = place.diff() == 1
+        jitter.append((_steps(gaze) - _steps(truth))[next_to].rad2deg() / gap)
+        owner.append(subject[1:][next_to])
         if gaze.isnan().any() or not (gaze == gaze[0]).all():
-            lag.append(lag_of(gaze, truth) * gap)
-            late.append(rows.subject[stretch][0])
+            lag.append(lag_of(gaze, truth, place) * gap)
+            late.append(subject[0])
     nothing = rows.gaze.new_zeros(0)
     return [
         Measure("jitter_deg_per_frame", torch.cat([nothing, *jitter]), torch.cat([rows.subject[:0], *owner]), mean),
@@ -45,8 +46,8 @@ def motion_measures(rows: DirectionRows) -> list[Measure]:
     ]
 
 
-def stretches(rows: DirectionRows) -> Iterator[tuple[Int[Tensor, "m"], float]]:
-    """The samples of each video, in order, as long as no frame is missing, and how far apart their numbers are.
+def stretches(rows: DirectionRows) -> Iterator[tuple[Int[Tensor, "m"], Int[Tensor, "m"], float]]:
+    """The samples of each video in order, as long as few frames are missing; their places, and frames between places.
 
     A session whose true gaze jumps from one sample to the next is no video: photographs have numbers, too.
     """
@@ -61,16 +62,17 @@ def stretches(rows: DirectionRows) -> Iterator[tuple[Int[Tensor, "m"], float]]:
         if not (gaps > 0).any():
             continue
         gap = gaps[gaps > 0].min()
-        breaks = (gaps != gap).nonzero()[:, 0] + 1
+        breaks = ((gaps > REACH * gap) | (gaps % gap != 0) | (gaps == 0)).nonzero()[:, 0] + 1
         for stretch in samples.tensor_split(breaks):
+            place = ((frame[stretch] - frame[stretch[:1]]) / gap).long()
             if len(stretch) >= LEAST and _smooth(rows.truth[stretch]):
-                yield stretch, float(gap)
+                yield stretch, place, float(gap)
 
 
-def lag_of(gaze: Float[Tensor, "m 3"], truth: Float[Tensor, "m 3"]) -> Float[Tensor, ""]:
-    """By how many samples one course follows the other, at most `REACH`; between samples by a parabola."""
-    found = torch.stack([_alike(gaze, truth, shift) for shift in range(-REACH, REACH + 1)])
-    if found.isnan().any():
+def lag_of(gaze: Float[Tensor, "m 3"], truth: Float[Tensor, "m 3"], place: Int[Tensor, "m"]) -> Float[Tensor, ""]:
+    """By how many places one course follows the other, at most `REACH`; between places by a parabola."""
+    found = torch.stack([_alike(gaze, truth, place, shift) for shift in range(-REACH, REACH + 1)])
+    if gaze.isnan().any():
         return found.new_tensor(torch.nan)
     best = int(found.argmax())
     if best in (0, len(found) - 1):
@@ -79,12 +81,18 @@ def lag_of(gaze: Float[Tensor, "m 3"], truth: Float[Tensor, "m 3"]) -> Float[Ten
     return best - REACH + (before - after) / (2 * (before - 2 * at + after)).clamp(max=-1e-12)
 
 
-def _alike(gaze: Float[Tensor, "m 3"], truth: Float[Tensor, "m 3"], shift: int) -> Float[Tensor, ""]:
-    """The correlation of the prediction with the truth `shift` samples before it."""
-    count = len(gaze) - abs(shift)
-    ours, theirs = gaze[max(shift, 0) :][:count], truth[max(-shift, 0) :][:count]
-    ours, theirs = ours - ours.mean(0), theirs - theirs.mean(0)
-    return (ours * theirs).sum() / (ours.square().sum() * theirs.square().sum()).sqrt().clamp(min=1e-30)
+def _alike(
+    gaze: Float[Tensor, "m 3"], truth: Float[Tensor, "m 3"], place: Int[Tensor, "m"], shift: int
+) -> Float[Tensor, ""]:
+    """The correlation of the prediction with the truth `shift` places before it, where both are there."""
+    wanted = place - shift
+    theirs = torch.searchsorted(place, wanted).clamp(max=len(place) - 1)
+    there = place[theirs] == wanted
+    ours, theirs = there.nonzero()[:, 0], theirs[there]
+    if len(ours) < LEAST // 2:
+        return gaze.new_tensor(-1.0)
+    one, other = gaze[ours] - gaze[ours].mean(0), truth[theirs] - truth[theirs].mean(0)
+    return (one * other).sum() / (one.square().sum() * other.square().sum()).sqrt().clamp(min=1e-30)
 
 
 def _steps(gaze: Float[Tensor, "m 3"]) -> Float[Tensor, "m-1"]:
