@@ -35,6 +35,8 @@ class DirectionPinballHead(nn.Module):
     def forward(self, features: Float[Tensor, "b c"]) -> DirectionPrediction:
         with torch.autocast(features.device.type, enabled=False):
             found = features.float()
-            pitch_yaw = self.angles(found).tanh() * found.new_tensor([math.pi / 2, math.pi])
+            pitch, yaw = self.angles(found).tanh().unbind(1)
+            # Numbers, as a tensor of both would have to be copied to the device at each step
+            pitch_yaw = torch.stack([pitch * (math.pi / 2), yaw * math.pi], 1)
             spread = math.pi * self.sigma(found).sigmoid() / half_width(SHARE)
             return DirectionPrediction(pitch_yaw_to_vector(pitch_yaw), spread=spread.expand(-1, 2), features=found)
