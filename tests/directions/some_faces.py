@@ -110,5 +110,7 @@ class Reader(nn.Module):
             found,
             torch.full((n,), 2000.0) + seen[:, 0],
             class_logits=torch.stack([seen[:, 0], -seen[:, 0]], 1),
+            class_angle=torch.tensor([0.0, torch.pi]),
+            code=3 * (seen[:, 0] > 0),
             context_logits=torch.tensor([0.0, 1.0, 2.0, 0.0, 0.0]).expand(n, 5),
         )
