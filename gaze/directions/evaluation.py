@@ -111,14 +111,20 @@ def predictions(
     found = observe(model, test_set, hardware, batch_size, amp)
     sure = bool(found.rows.kappa.isfinite().any())
     tower = embedder(model) if baselines else None
+    train = _opened(open_split, "train", "baselines that learn") if sure or baselines else None
     val = _opened(open_split, "val", "the temperature and the ridge's penalty") if sure or tower is not None else None
+    if train is not None and val is not None and _share_people(train, val):
+        # Everybody trained: what these people say of a temperature or penalty holds for nobody else.
+        print(
+            "no temperature is set, and the ridge's penalty by people of train, as all people of val trained the model"
+        )
+        val = None
     temperature = None
     if sure and val is not None:
         validated = observe(model, val, hardware, batch_size, amp).rows
         temperature = temperature_of(validated.kappa, validated.error)
     others: dict[str, Tensor] = {}
     if baselines:
-        train = _opened(open_split, "train", "baselines that learn")
         if train is not None:
             others["train mean"] = train_mean(train.labels, labels)  # type: ignore[attr-defined]
         others["head direction"] = head_direction(labels)
@@ -169,10 +175,17 @@ def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 
         told = {key: row[key] for key in (*SHOWN, *OF_SOME) if key in row}
         shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
         ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
-    figure_table(shown, f"{len(table)} faces", ends)
+    if shown:
+        figure_table(shown, f"{len(table)} faces", ends)
     if LEFT_OUT in table.column_names:
         plain_table(fold_rows(table), "mean error of those whom the run never saw, degrees")
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+
+
+def _share_people(one: Dataset, other: Dataset) -> bool:
+    """Is anybody in both splits?"""
+    people = [{data.labels.subjects[i] for i in data.labels.subject.unique().tolist()} for data in (one, other)]  # type: ignore[attr-defined]
+    return bool(people[0] & people[1])
 
 
 def _opened(open_split: OpenSplit, split: str, needs: str) -> Dataset | None:

@@ -119,7 +119,7 @@ def by_subset(table: pa.Table) -> Parts:
 def fold_rows(table: pa.Table) -> pa.Table:
     """Whom or what the runs left out in turn, with the mean error of everybody's directions, degrees.
 
-    Below them the mean of the folds, and the mean over all people of each one's mean.
+    Below them, if the folds are parts of one test, the mean of the folds, and the mean over all people of each one's mean.
     """
     folds = sorted(set(table[LEFT_OUT].to_pylist()))
     of_fold = {fold: table.filter(pc.equal(table[LEFT_OUT], fold)) for fold in folds}
@@ -129,15 +129,33 @@ def fold_rows(table: pa.Table) -> pa.Table:
     found = [{LEFT_OUT: fold, "n": len(of_fold[fold]), "people": people[fold], **errors[fold]} for fold in folds]
     mean = {name: sum(errors[fold].get(name, float("nan")) for fold in folds) / len(folds) for name in names}
     whole = {"n": len(table), "people": len(set(table["subject"].to_pylist()))}
-    found.append({LEFT_OUT: "mean of folds", **whole, **mean})
-    found.append({LEFT_OUT: "mean over people", **whole, **_means(table, "subject_error_deg")})
+    if one_test(table):
+        found.append({LEFT_OUT: "mean of folds", **whole, **mean})
+        found.append({LEFT_OUT: "mean over people", **whole, **_means(table, "subject_error_deg")})
     columns = [LEFT_OUT, "n", "people", *names]
     return pa.table({name: [row.get(name) for row in found] for name in columns})
 
 
+def one_test(table: pa.Table) -> bool:
+    """Can all samples be spoken of together? Not where runs were tested on other data sets, or on the same people again."""
+    if LEFT_OUT not in table.column_names:
+        return True
+    folds = [table.filter(pc.equal(table[LEFT_OUT], fold)) for fold in table[LEFT_OUT].unique()]
+    people = [set(fold["subject"].to_pylist()) for fold in folds]
+    tested = {frozenset(fold["dataset"].to_pylist()) for fold in folds}
+    return len(tested) == 1 and sum(map(len, people)) == len(set().union(*people))
+
+
 def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Found]]:
-    """Write summary.csv and a file for each kind of part; return the summary."""
+    """Write summary.csv and a file for each kind of part; return the summary.
+
+    Of runs that make up no one test there is but the table of what each left out: figures of all samples would mix tests.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if LEFT_OUT in table.column_names:
+        write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
+    if not one_test(table):
+        return {}
     found = summary(table, resamples, seed)
     write_csv(long_table(long_rows(found, facts_in(table), whose="directions")), folder / "summary.csv")
     facts = [name for name in table.column_names if name.startswith((ATTRIBUTE, BANK))]
@@ -153,8 +171,6 @@ def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: in
         write_csv(bank_table(table), folder / "banks.csv")
     if CODE in table.column_names:
         write_csv(code_table(table), folder / "codes.csv")
-    if LEFT_OUT in table.column_names:
-        write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
     return found
 
 

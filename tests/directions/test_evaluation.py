@@ -205,6 +205,26 @@ def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
     assert (rows[4]["n"], rows[4]["people"], rows[0]["people"]) == (30, 3, 1)
     others = LabelledFaces("train", hold_out="p0", people=3).labels
     assert not (others.subject == 0).any()
+    # The same people twice, as after training on two other data sets, are two tests and no larger one
+    again = pyarrow.concat_tables(
+        [tables[0], tables[0].set_column(tables[0].num_columns - 1, LEFT_OUT, [["x"] * len(tables[0])])]
+    )
+    assert [row["left_out"] for row in fold_rows(again).to_pylist()] == ["p0", "x"]
+    assert write_reports(again, tmp_path / "two", resamples=0) == {}
+    assert [file.name for file in (tmp_path / "two").iterdir()] == ["per_left_out.csv"]
+
+
+def test_people_of_train_set_neither_temperature_nor_penalty(capsys):
+    open_split = partial(LabelledFaces, people=2)
+
+    def everybody_trains(split):
+        return open_split(split="train" if split == "val" else split)
+
+    table, _ = predictions(Reader(), open_split(split="test"), everybody_trains, CPU)
+    assert "all people of val trained the model" in capsys.readouterr().out
+    assert "tempered_kappa" not in table.column_names
+    table, _ = predictions(Reader(), open_split(split="test"), open_split, CPU)
+    assert "tempered_kappa" in table.column_names
 
 
 def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):
