@@ -30,6 +30,7 @@ class DirectionPinballHead(nn.Module):
     def forward(self, features: Float[Tensor, "b c"]) -> DirectionPrediction:
         with torch.autocast(features.device.type, enabled=False):
             found = features.float()
-            pitch_yaw = self.angles(found).tanh() * found.new_tensor([math.pi / 2, math.pi])
+            pitch, yaw = self.angles(found).tanh().unbind(1)
+            pitch_yaw = torch.stack([math.pi / 2 * pitch, math.pi * yaw], 1)
             sigma = math.pi * self.sigma(found).sigmoid()
             return DirectionPrediction(pitch_yaw_to_vector(pitch_yaw), spread=sigma.expand(-1, 2), features=found)
