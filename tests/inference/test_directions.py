@@ -142,7 +142,7 @@ def test_runs_of_the_wrong_kind_and_faces_by_run(tmp_path, monkeypatch):
     assert (predictor.face_size, predictor.window) == ((8, 8), 1)
     with pytest.raises(UserError, match=r"GazeLLE, takes SceneInputs; expected a model of gaze directions"):
         open_direction_predictor(scenes, Hardware("cpu"))
-    with pytest.raises(UserError, match="exported file; expected the run directory"):
+    with pytest.raises(UserError, match=r"a.onnx does not exist; give a run directory, or a file"):
         open_direction_predictor(tmp_path / "a.onnx", Hardware("cpu"))
 
     def missing():
