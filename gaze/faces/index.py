@@ -17,6 +17,7 @@ SPLITS = ("train", "val", "test")
 UNUSED = "unused"  # context of clips, never a sample
 UNLABELLED = "unlabelled"  # published without gaze: for predictions that a server scores
 ATTRIBUTE = "attribute."  # what columns of further facts begin with
+SOURCE = "source"  # column of a copy: the path that the picture had where it was copied from
 
 
 def _numbers(count: int) -> pa.DataType:

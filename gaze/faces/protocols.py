@@ -14,6 +14,7 @@ from gaze.datasets.faults import DatasetError
 from gaze.datasets.splits import draw
 from gaze.faces.checks import refuse_shared
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, by_number, people, words
+from gaze.faces.shots import shots
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def parts_of(
     if held.person is not None:
         return _person(table, part, person, held, val_subjects)
     if held.dataset is not None:
-        part = _whole(dataset, part, usable, held, names)
+        part = _whole(table, dataset, part, usable, held, names)
     else:
         tested = _subjects(held, person[usable], names, clusters)
         if tested is not None:
@@ -112,6 +113,8 @@ def parts_of(
                     part = np.where(rows & np.isin(person, last), "test", part)
     part = np.where(part == "", "train", part).astype(object)
     for name in names:
+        if name in _list(held.dataset):  # its shots, which are all trained on
+            continue
         rows = dataset == name
         if (part[rows] == "train").any() and not (part[rows] == "val").any():
             validated = _validated(name, person[rows & (part == "train")], val_subjects)
@@ -158,7 +161,7 @@ def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int
 
 
 def _whole(
-    dataset: np.ndarray, part: np.ndarray, usable: np.ndarray, held: HoldOut, names: Sequence[str]
+    table: pa.Table, dataset: np.ndarray, part: np.ndarray, usable: np.ndarray, held: HoldOut, names: Sequence[str]
 ) -> np.ndarray:
     target, train = _list(held.dataset), _list(held.train)
     train = train or [name for name in names if name not in target]
@@ -176,7 +179,7 @@ def _whole(
     others = np.isin(dataset, train) & np.isin(part, ("", "train", "val"))
     result = np.where(tested, "test", np.where(others, part, UNUSED)).astype(object)
     for name in target if held.shots else ():
-        rows = _few(np.flatnonzero(tested & (dataset == name)), held.shots or 0, name)
+        rows = shots(table, np.flatnonzero(tested & (dataset == name)), held.shots or 0)
         result[rows] = "train"
         log.warning("%d labelled samples of %s are trained on, and tested on are the others", len(rows), name)
     return result
@@ -206,13 +209,8 @@ def _person(
         raise DatasetError(f"{name} has {len(own)} labelled samples; expected more than hold_out.shots={held.shots}")
     result = np.full(len(part), UNUSED, dtype=object)
     result[own] = "test"
-    result[_few(own, held.shots, name)] = "train"
+    result[shots(table, own, held.shots)] = "train"
     return result
-
-
-def _few(rows: np.ndarray, count: int, name: str) -> np.ndarray:
-    """So many of the rows, the same ones every time."""
-    return np.array(sorted(rows.tolist(), key=lambda row: draw(f"{name}/{row}"))[:count], dtype=np.int64)
 
 
 def _subjects(held: HoldOut, person: np.ndarray, names: Sequence[str], clusters: Clusters) -> list[str] | None:

@@ -177,3 +177,16 @@ def test_several_data_sets_train_together_and_one_can_be_left_out(root, tmp_path
     assert test.labels.datasets == ("mpiifacegaze",)
     assert test.group(0) == "mpiifacegaze/p00"
     torch.testing.assert_close(test.labels.gaze, torch.from_numpy(TRUE).float())
+
+
+def test_samples_that_were_trained_on_are_not_tested_whatever_else_is_left_out(tmp_path):
+    gaze = trees.directions(40)
+    source = opened("mpiifacegaze", trees.gazehub_mpii(tmp_path, gaze))
+    limit = float(np.degrees(np.abs(trees.pitch_yaw(gaze)[:, 1]).mean()))
+    opening = partial(Directions, source, hold_out={"person": "p00", "shots": 10}, check="labels")
+    wide, narrow = ({}, {"yaw_max_deg": limit})
+    for first, second in ((wide, narrow), (narrow, wide)):
+        train, test = opening(split="train", **first), opening(split="test", **second)
+        assert not {train.name(i) for i in range(len(train))} & {test.name(i) for i in range(len(test))}
+    assert opening(split="test").facts == {"shots": "10 labelled samples of p00 are drawn to train on"}
+    assert opening(split="test", **narrow).facts["limits"] == f"yaw to {limit:g} deg"
