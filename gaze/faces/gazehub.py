@@ -25,6 +25,12 @@ from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, index_table, joined
 from gaze.faces.label_file import LabelFile, label_files, read_labels
 from gaze.geometry import rotation_matrix
 
+LOST = (  # of a fault
+    "no column of gaze, which other files of the folder have",
+    "3DGaze, 2DGaze or gaze in the header",
+    "correct the header, or move the file elsewhere",
+)
+
 
 class GazeHub:
     """One data set below a folder.
@@ -69,12 +75,17 @@ class GazeHub:
         Raises:
             DatasetError: there are no label files, or one can't be read.
         """
-        tables, faults = [], []
-        for path in label_files(Path(self.root) / self._labels):
-            file, wrong = read_labels(path)
+        read = [read_labels(path) for path in label_files(Path(self.root) / self._labels)]
+        tables, faults = [], [fault for _, wrong in read for fault in wrong]
+        some = any(_has_gaze(file) for file, _ in read)
+        for file, _ in read:
+            # Published test files have no gaze; others lost it, and their people would silently be gone
+            if some and not _has_gaze(file) and not file.path.stem.startswith("test") and _split(file.path) != "test":
+                faults += [Fault(f"{file.path}:{n}", *LOST) for n in file.lines or [1]]
+                continue
             table, more = self._table(file)
             tables.append(table)
-            faults += [*wrong, *more]
+            faults += more
         return attributes(joined(tables), Path(self.root), faults)
 
     def picture(self, path: str) -> UInt8[Tensor, "3 H W"]:
@@ -115,7 +126,6 @@ class GazeHub:
         }
         values = {meaning: value for meaning, (value, _) in parsed.items()}
         angles, head = (to_pitch_yaw(values[name], self.angles) for name in ("angles", "head"))
-        labelled = {"vector", "angles"} & set(columns)
         told = "vector" in columns
         gaze = of_vectors(values["vector"], self.vector) if told else of_angles(values["angles"], self.angles)
         if self.gaze_scaling == "undo":
@@ -132,7 +142,7 @@ class GazeHub:
             subject=[subject for subject, _, _ in facts],
             session=[session for _, session, _ in facts],
             frame=[frame for _, _, frame in facts],
-            split=split if labelled else UNLABELLED,
+            split=split if _has_gaze(file) else UNLABELLED,
             path=[f"{folder}/{plain(face.replace(chr(92), '/'))}" for face in columns["face"]],
             file=str(file.path),
             row=file.lines,
@@ -170,6 +180,10 @@ class GazeHub:
     def _told(self, at: int, file: LabelFile) -> str:
         origin = file.columns["origin"][at] if "origin" in file.columns else ""
         return f"{file.path.stem} {file.columns['face'][at]} {origin}".replace("\\", "/")
+
+
+def _has_gaze(file: LabelFile) -> bool:
+    return bool({"vector", "angles"} & set(file.columns))
 
 
 def _split(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,11 +92,6 @@ def label_files(folder: Path) -> list[Path]:
         what = "holds no file *.label" if folder.is_dir() else "is not a folder"
         raise DatasetError(f"{folder} {what}; expected label files from {SOURCE}; correct root, or unpack it there")
     return files
-
-
-def first(*columns: Sequence[str] | None) -> Sequence[str]:
-    """The first column that is there."""
-    return next((column for column in columns if column is not None), ())
 
 
 def _text(path: Path) -> str:

@@ -112,6 +112,8 @@ def parts_of(
                     last = _last(name, person[rows & np.isin(part, ("", "train"))], test_subjects, "test_subjects")
                     part = np.where(rows & np.isin(person, last), "test", part)
     part = np.where(part == "", "train", part).astype(object)
+    if val_subjects is not None and not isinstance(val_subjects, int):
+        val_subjects = _known(val_subjects, by_number(person.tolist()), "val_subjects")
     for name in names:
         if name in _list(held.dataset):  # its shots, which are all trained on
             continue
@@ -140,7 +142,7 @@ def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int
     """The subjects of each fold: as published, else everybody alone, or dealt in turn to `count` folds.
 
     Raises:
-        DatasetError: somebody is in two folds, or one has nobody.
+        DatasetError: somebody is in two folds or in none, or one has nobody.
     """
     ordered = by_number(subjects)
     if clusters:
@@ -154,8 +156,15 @@ def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int
         )
     several = sorted({name for fold in found for name in fold if sum(name in other for other in found) > 1})
     empty = [number for number, fold in enumerate(found) if not fold]
-    if several or empty:
-        what = f"{', '.join(several[:5])} in several" if several else f"nobody in {', '.join(map(str, empty))}"
+    left = [name for name in ordered if not any(name in fold for fold in found)]
+    if several or empty or left:
+        what = (
+            f"{', '.join(several[:5])} in several"
+            if several
+            else f"nobody in {', '.join(map(str, empty))}"
+            if empty
+            else f"{', '.join(left[:5])} in none"
+        )
         raise DatasetError(f"{len(found)} folds of {len(ordered)} subjects have {what}; expected everybody in one fold")
     return found
 
@@ -231,7 +240,7 @@ def _subjects(held: HoldOut, person: np.ndarray, names: Sequence[str], clusters:
     return _known(wanted, everybody)
 
 
-def _known(wanted: Sequence[str], everybody: Sequence[str]) -> list[str]:
+def _known(wanted: Sequence[str], everybody: Sequence[str], key: str = "hold_out") -> list[str]:
     """Full names of subjects that may be given without their data set."""
     found = []
     for name in wanted:
@@ -239,7 +248,7 @@ def _known(wanted: Sequence[str], everybody: Sequence[str]) -> list[str]:
         if len(full) != 1:
             shown = ", ".join(everybody[:20]) + (", ..." if len(everybody) > 20 else "")
             what = f"is in {' and '.join(full)}" if full else "is nobody"
-            raise DatasetError(f"hold_out: {name!r} {what}; expected one of {shown}")
+            raise DatasetError(f"{key}: {name!r} {what}; expected one of {shown}")
         found += full
     return found
 
@@ -250,7 +259,7 @@ def _validated(name: str, training: np.ndarray, val_subjects: int | Sequence[str
     if isinstance(val_subjects, int):
         return _last(name, training, val_subjects, "val_subjects") if val_subjects else []
     here = by_number(training.tolist())
-    return [full for full in here if full in val_subjects or full.split("/", 1)[1] in val_subjects]
+    return [full for full in here if full in val_subjects]
 
 
 def _last(name: str, person: np.ndarray, count: int, key: str) -> list[str]:

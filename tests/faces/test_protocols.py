@@ -147,6 +147,10 @@ def test_mixed_up_protocols_are_refused():
         folds(["a", "b"], [["a", "b"], ["a"]])
     with pytest.raises(DatasetError, match="nobody in 1"):
         folds(["a"], [["a"], ["c"]])
+    with pytest.raises(DatasetError, match="b in none"):
+        folds(["a", "b"], [["a"]])
+    with pytest.raises(DatasetError, match="val_subjects: 'p99' is nobody"):
+        split(MPII, "p01", val=["p02", "p99"])
     with pytest.raises(DatasetError, match="val_subjects is 15"):
         split(MPII, val=15)
 

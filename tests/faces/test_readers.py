@@ -91,6 +91,16 @@ def test_a_bad_line_is_told_with_file_and_number(tmp_path):
     assert "expected" in str(faults[1])
 
 
+def test_a_file_that_lost_its_gaze_is_a_fault_and_a_published_test_file_is_none(tmp_path):
+    trees.label(tmp_path / "Label/p1.label", "Face 3DGaze", ["p1/1.jpg 0,0,-1"])
+    trees.label(tmp_path / "Label/p2.label", "Face 3DGase", ["p2/1.jpg 0,0,-1", "p2/2.jpg 0,0,-1"])
+    trees.label(tmp_path / "Label/test.label", "Face", ["p3/1.jpg"])
+    table, faults = opened("mpiifacegaze", tmp_path).index()
+    assert [fault.where for fault in faults] == [f"{tmp_path}/Label/p2.label:{n}" for n in (2, 3)]
+    assert "no column of gaze" in str(faults[0])
+    assert table["split"].to_pylist() == ["", UNLABELLED]
+
+
 def test_columns_are_found_by_name_in_either_spelling(tmp_path, caplog):
     header = "Weather svec RVEC 3dgaze metapath face"
     trees.label(tmp_path / "Label/p1.label", header, ["fair 1,1,1 0,0,0.1 0,0,-1 1_A_DS_S_15 p1/face/1.jpg"])
