@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -114,6 +115,20 @@ def opened(path: str) -> h5py.File:
     except OSError as error:
         what = "is damaged or no HDF5 file" if Path(path).is_file() else "is missing"
         raise ImageError(path, f"{what} ({str(error).splitlines()[0][:120]}); fetch it again") from error
+
+
+def array_row(files: LazyFiles, root: str, path: str, name: str) -> np.ndarray:
+    """The picture of a numbered path: a row of an array of a file below the root.
+
+    Raises:
+        ImageError: it can't be read.
+    """
+    below, row = numbered(path)
+    file = files(os.path.join(root, below))
+    try:
+        return np.asarray(file[name][row])
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise ImageError(f"{root}/{path}", f"can't be read ({error}); fetch the file again") from error
 
 
 def numbered(path: str) -> tuple[str, int]:

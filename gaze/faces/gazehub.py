@@ -19,6 +19,7 @@ from torch import Tensor
 from gaze.datasets.faults import Fault
 from gaze.datasets.paths import plain
 from gaze.faces.attributes import attributes
+from gaze.faces.checks import RADIANS, UNDEGREED, angles_beyond
 from gaze.faces.conversions import ANGLES, SCALINGS, VECTORS, chosen, of_angles, of_vectors, to_pitch_yaw, unscaled
 from gaze.faces.files import file_bytes, file_missing, file_picture, whole_root
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, index_table, joined
@@ -127,6 +128,7 @@ class GazeHub:
         values = {meaning: value for meaning, (value, _) in parsed.items()}
         angles, head = (to_pitch_yaw(values[name], self.angles) for name in ("angles", "head"))
         told = "vector" in columns
+        beyond = {} if told else angles_beyond(angles)
         gaze = of_vectors(values["vector"], self.vector) if told else of_angles(values["angles"], self.angles)
         if self.gaze_scaling == "undo":
             gaze = unscaled(gaze, values["scale"])
@@ -153,6 +155,7 @@ class GazeHub:
             mirrored=mirrored,
         )
         wrong = {at: what for _, found in parsed.values() for at, what in found.items()}
+        wrong |= {at: f"{what}; expected {RADIANS}; {UNDEGREED}" for at, what in beyond.items()}
         wrong |= {at: f"no subject in {self._told(at, file)!r}" for at, fact in enumerate(facts) if not fact[0]}
         faults = [
             Fault(f"{file.path}:{file.lines[at]}", what, "", "correct the line") for at, what in sorted(wrong.items())

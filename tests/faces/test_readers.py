@@ -137,6 +137,20 @@ def test_damaged_arrays_are_told_by_file(tmp_path):
         faces.picture("train/subject0000.h5#9")
 
 
+@pytest.mark.parametrize("name", ["xgaze", "xgaze_h5", "mpii_mat"])
+def test_degrees_are_no_radians(name, tmp_path, monkeypatch):
+    make = {"xgaze": trees.gazehub_xgaze, "xgaze_h5": trees.raw_xgaze, "mpii_mat": trees.raw_mpii}[name]
+    radians = trees.pitch_yaw
+    monkeypatch.setattr(trees, "pitch_yaw", lambda gaze: np.degrees(radians(gaze)))
+    gaze = np.array([[0, 0, -1.0]] * 5 + [[0, -0.6, -0.8]])
+    table, faults = opened(name, make(tmp_path, gaze)).index()
+    assert (len(table) - (name == "xgaze"), len(faults)) == (5, 1)  # one is of the test file, which has no labels
+    assert "gaze is pitch 36.87, yaw" in str(faults[0])
+    assert "expected radians, pitch within pi/2 and yaw within pi; convert degrees" in str(faults[0])
+    where = {"xgaze": "train.label:7", "xgaze_h5": "subject0010.h5:1", "mpii_mat": "p01.mat:2"}[name]
+    assert faults[0].where.endswith(where)
+
+
 def test_each_process_opens_arrays_for_itself(tmp_path, monkeypatch):
     faces = opened("xgaze_h5", trees.raw_xgaze(tmp_path, trees.directions(6)))
     pictures = [faces.picture(f"train/subject0000.h5#{row}") for row in (0, 1)]
