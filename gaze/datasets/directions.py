@@ -52,7 +52,7 @@ class Directions(Dataset):
         window: frames of a clip, odd; 1: single pictures.
         window_step: numbers of frames from one of a clip to the next.
         allow_cross_split_context: may frames around a sample come from another split than its own and the unused frames?
-        check: what is looked at before training begins. "labels": no picture. "pictures": that each is there.
+        check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, and not empty.
             "decode": also every pixel.
         on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a sample that turns
             out to be unreadable in training by the next readable one.

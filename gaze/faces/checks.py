@@ -79,19 +79,22 @@ def check_pictures(table: pa.Table, faces: Mapping[str, Faces], decode: bool) ->
         decode: look at every pixel.
     """
 
+    dataset, path = words(table, "dataset"), words(table, "path")
+
     def problem(row: int) -> str | None:
-        source, path = faces[table["dataset"][row].as_py()], table["path"][row].as_py()
-        if not decode:
-            return source.missing(path)
         try:
-            source.picture(path)
+            faces[dataset[row]].picture(path[row])
         except ImageError as error:
             return str(error)
         return None
 
-    # HDF5 lets one thread in at a time, and is no slower for it; files are decoded by several
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        found = list(pool.map(problem, range(len(table))))
+    if decode:
+        # HDF5 lets one thread in at a time, and is no slower for it; files are decoded by several
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found = list(pool.map(problem, range(len(table))))
+    else:
+        wrong = {name: source.missing(path[dataset == name].tolist()) for name, source in faces.items()}
+        found = [wrong[name].get(below) for name, below in zip(dataset, path, strict=True)]
     do = "restore it, or remove the row"
     faults = [Fault(place(table, i), told, "a readable picture", do) for i, told in enumerate(found) if told]
     return table.filter(pa.array([told is None for told in found], pa.bool_())), faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gaze.datasets.faults import DatasetError
-from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, looks_whole, read_image
+from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, read_image
 from gaze.datasets.paths import PathError, inside
 
 
@@ -53,14 +53,36 @@ def file_bytes(root: str, path: str) -> bytes:
         raise ImageError(name, f"can't be read ({error.strerror})") from error
 
 
-def file_missing(root: str, path: str) -> str | None:
-    """What is wrong with the file of a picture, from its header and its end; None: nothing."""
+def files_missing(root: str, paths: Sequence[str]) -> dict[str, str]:
+    """What is wrong with files of pictures, by path; nothing of those that are there and not empty.
+
+    Folders are listed, because opening every file takes minutes; only what a listing can't tell is opened.
+    """
+    whole: dict[str, frozenset[str]] = {}  # names by folder
+    found = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder not in whole:
+            whole[folder] = _whole_files(root, folder)
+        if name not in whole[folder] and (told := _problem(root, path)):
+            found[path] = told
+    return found
+
+
+def _whole_files(root: str, folder: str) -> frozenset[str]:
     try:
-        name = _inside(root, path)
-        image_size(name, MAX_PIXELS)
-        return None if looks_whole(name) else f"{name}: its end is missing"
+        with os.scandir(_inside(root, folder) if folder else root) as entries:
+            return frozenset(e.name for e in entries if e.is_file(follow_symlinks=False) and e.stat().st_size > 0)
+    except (OSError, ImageError):
+        return frozenset()
+
+
+def _problem(root: str, path: str) -> str | None:
+    try:
+        image_size(_inside(root, path), MAX_PIXELS)
     except ImageError as error:
         return str(error)
+    return None
 
 
 def _inside(root: str, path: str) -> str:

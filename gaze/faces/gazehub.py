@@ -8,6 +8,7 @@ Its gaze is scaled with the virtual camera, EyeDiap's is not.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from gaze.datasets.paths import plain
 from gaze.faces.attributes import attributes
 from gaze.faces.checks import RADIANS, UNDEGREED, angles_beyond
 from gaze.faces.conversions import ANGLES, SCALINGS, VECTORS, chosen, of_angles, of_vectors, to_pitch_yaw, unscaled
-from gaze.faces.files import file_bytes, file_missing, file_picture, whole_root
+from gaze.faces.files import file_bytes, file_picture, files_missing, whole_root
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, index_table, joined
 from gaze.faces.label_file import LabelFile, label_files, read_labels
 from gaze.geometry import rotation_matrix
@@ -97,9 +98,9 @@ class GazeHub:
         """What the file holds; see `Faces.stored`."""
         return file_bytes(self.root, path)
 
-    def missing(self, path: str) -> str | None:
-        """What is wrong with the file; see `Faces.missing`."""
-        return file_missing(self.root, path)
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """Files that are missing or empty; see `Faces.missing`."""
+        return files_missing(self.root, paths)
 
     def clusters(self) -> list[list[str]]:
         """The subjects of each published fold; see `Faces.clusters`."""

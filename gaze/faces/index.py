@@ -64,8 +64,8 @@ class Faces(Protocol):
         """The bytes of the picture's own file, if it has one; raises ImageError."""
         ...
 
-    def missing(self, path: str) -> str | None:
-        """What is wrong with the picture, as far as one can tell without decoding it; None: nothing."""
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """What is wrong with some of these pictures, as far as one can tell without opening them all."""
         ...
 
     def clusters(self) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,9 @@ class MPIIMat:
         """None: pictures are in arrays."""
         return None
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: there are as many pictures as rows."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """None: folds are of one person each."""

@@ -103,9 +103,9 @@ class FaceTable:
         except (pa.ArrowInvalid, OSError, IndexError) as error:
             raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); {REMEDY}") from error
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: a row has its picture."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """The subjects of each published fold; see `Faces.clusters`."""

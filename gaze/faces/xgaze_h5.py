@@ -79,9 +79,9 @@ class XGazeH5:
         """None: pictures are in arrays."""
         return None
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: there are as many pictures as rows."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """None are published."""
