@@ -24,14 +24,8 @@ from gaze.faces.checks import RADIANS, UNDEGREED, angles_beyond
 from gaze.faces.conversions import ANGLES, SCALINGS, VECTORS, chosen, of_angles, of_vectors, to_pitch_yaw, unscaled
 from gaze.faces.files import file_bytes, file_picture, files_missing, whole_root
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, index_table, joined
-from gaze.faces.label_file import LabelFile, label_files, read_labels
+from gaze.faces.label_file import LabelFile, label_files, lost_gaze, read_labels
 from gaze.geometry import rotation_matrix
-
-LOST = (  # of a fault
-    "no column of gaze, which other files of the folder have",
-    "3DGaze, 2DGaze or gaze in the header",
-    "correct the header, or move the file elsewhere",
-)
 
 
 class GazeHub:
@@ -79,12 +73,9 @@ class GazeHub:
         """
         read = [read_labels(path) for path in label_files(Path(self.root) / self._labels)]
         tables, faults = [], [fault for _, wrong in read for fault in wrong]
-        some = any(_has_gaze(file) for file, _ in read)
-        for file, _ in read:
-            # Published test files have no gaze; others lost it, and their people would silently be gone
-            if some and not _has_gaze(file) and not file.path.stem.startswith("test") and _split(file.path) != "test":
-                faults += [Fault(f"{file.path}:{n}", *LOST) for n in file.lines or [1]]
-                continue
+        lost = lost_gaze([file for file, _ in read])  # whose people would silently be gone
+        faults += [fault for wrong in lost.values() for fault in wrong]
+        for file in (file for file, _ in read if file.path not in lost):
             table, more = self._table(file)
             tables.append(table)
             faults += more
@@ -145,7 +136,7 @@ class GazeHub:
             subject=[subject for subject, _, _ in facts],
             session=[session for _, session, _ in facts],
             frame=[frame for _, _, frame in facts],
-            split=split if _has_gaze(file) else UNLABELLED,
+            split=split if file.has_gaze else UNLABELLED,
             path=[f"{folder}/{plain(face.replace(chr(92), '/'))}" for face in columns["face"]],
             file=str(file.path),
             row=file.lines,
@@ -184,10 +175,6 @@ class GazeHub:
     def _told(self, at: int, file: LabelFile) -> str:
         origin = file.columns["origin"][at] if "origin" in file.columns else ""
         return f"{file.path.stem} {file.columns['face'][at]} {origin}".replace("\\", "/")
-
-
-def _has_gaze(file: LabelFile) -> bool:
-    return bool({"vector", "angles"} & set(file.columns))
 
 
 def _split(path: Path) -> str:
