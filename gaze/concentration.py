@@ -24,7 +24,7 @@ def negative_log_likelihood(concentration: Float[Tensor, "*#b"], far: Float[Tens
     return -concentration.log() + math.log(2 * math.pi) + whole + concentration * far
 
 
-def quantile(concentration: Float[Tensor, "*b"], q: float) -> Float[Tensor, "*b"]:
+def quantile(concentration: Float[Tensor, "*b"], q: float | Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """The radius of the cone about the mean that holds a share q of all directions, radians."""
     log_left = torch.log1p(q * torch.expm1(-2 * concentration))
     # sin(a / 2) instead of cos(a): the cosine of a small angle has lost its digits

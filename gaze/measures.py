@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -91,6 +92,7 @@ def spread(value: Tensor, weight: Tensor) -> Tensor:
     return (square / (total - 1)).sqrt().masked_fill(total <= 1, math.nan)
 
 
+@cache
 def quantile(q: float) -> Reduce:
     """The smallest value that at least a fraction q of the weight does not exceed."""
 

@@ -210,13 +210,16 @@ class DirectionPrediction(Record):
 
     gaze: Float[Tensor, "*b 3"]  # not necessarily of unit length
     concentration: Float[Tensor, "*b"] | None = None  # kappa of a von Mises-Fisher distribution about it
-    spread: Float[Tensor, "*b 2"] | None = None  # sigma of pitch and yaw, radians
+    spread: Float[Tensor, "*b 2"] | None = None  # standard deviations of pitch and of yaw, radians; see gaze.spreads
     bins: Float[Tensor, "*b 2 k"] | None = None  # logits of bins of pitch and of yaw
     features: Float[Tensor, "*b f"] | None = None  # that the head read
     steered: Float[Tensor, "*b 2 d"] | None = None  # tokens of f1 (context removed) and f2 (aligned with gaze)
     class_logits: Float[Tensor, "*b g"] | None = None  # scaled similarities to the prompts of the gaze bank
-    class_angle: Float[Tensor, "g"] | None = None  # of these prompts in the picture's plane, radians; NaN has none
+    class_angle: Float[Tensor, "g"] | None = (
+        None  # of these prompts, from the picture's right to its top, radians; NaN: none
+    )
     context_logits: Float[Tensor, "*b m"] | None = None  # the same for all other banks, one behind the other
+    code: Int[Tensor, "*b"] | None = None  # number of the learned code that stands for the gaze
     # What the model asks to minimise beside its task, each a term of the loss of its own
     balance: Float[Tensor, ""] | None = None  # how unevenly experts are used
     router_z: Float[Tensor, ""] | None = None  # how large the logits of routers are

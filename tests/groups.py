@@ -1,5 +1,7 @@
 """Discovers the files of a config group and builds what they name, for contract tests."""
 
+import copy
+import functools
 import inspect
 from pathlib import Path
 
@@ -20,6 +22,11 @@ def names(group):
 
 def node(group, name):
     """The node of conf/`group`/`name`.yaml; list-groups hold it under its own name."""
+    return copy.deepcopy(_composed(group, name))
+
+
+@functools.cache
+def _composed(group, name):
     with initialize_config_module("gaze.conf"):
         config = OmegaConf.select(compose(f"{group}/{name}"), group)
     return config[name] if "_target_" not in config else config

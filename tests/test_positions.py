@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gaze.positions import sinusoid_2d
+from gaze.positions import Positions, sinusoid_2d
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_a_larger_grid_continues_the_same_pattern():
 def test_channels_must_divide_by_four():
     with pytest.raises(ValueError, match="multiple of 4"):
         sinusoid_2d(18, (2, 2))
+
+
+def test_positions_of_tokens_are_those_of_their_cells():
+    tokens = torch.zeros(2, 5 * 7, 16)
+    assert torch.equal(Positions(16)(tokens, 7), sinusoid_2d(16, (5, 7)).flatten(1).T)
+    with pytest.raises(ValueError, match="expected a multiple of 4"):
+        Positions(6)

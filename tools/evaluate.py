@@ -26,6 +26,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.comparison import about_scenes, compare, scene_baselines
     from gaze.details import choose_details
     from gaze.directions import evaluation as directions
+    from gaze.directions.submission import submit, without_labels
     from gaze.directions.table import holds_directions
     from gaze.directions.table import read_predictions as read_directions
     from gaze.environment import environment
@@ -79,6 +80,9 @@ def main(cfg: DictConfig) -> None:
         train_labels = screens.training_labels(open_split) if cfg.baselines else None
         table = screens.predictions(model, test_set, train_labels, hardware, cfg.batch_size, cfg.amp)
         screens.report(table, folder, about_split, cfg.resamples, cfg.seed)
+        return
+    if without_labels(test_set):
+        submit(model, test_set, folder, hardware, cfg.batch_size, cfg.amp)
         return
     if directions.about_directions(test_set):
         # What calibrates and competes is what the model was trained on, whatever it is evaluated on

@@ -81,7 +81,7 @@ def as_directions(cfg: DictConfig, source: Path, out: Path, about: dict[str, Any
     tracker, tables = build(cfg.track), check_formats(cfg.tables)
     smoothing, camera = Smoothing(build(cfg.smooth), build(cfg.smooth_direction)), build(cfg.camera)
     hardware = build(cfg.hardware)
-    predictor = open_direction_predictor(run, hardware, cfg.amp, cfg.mirror)
+    predictor = open_direction_predictor(run, hardware, cfg.amp, cfg.mirror, cfg.trust)
     scene = None if cfg.direction_run is None else open_predictor(cfg.run, hardware, cfg.amp, cfg.trust)
     if not camera.known:
         logger.warning(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gaze.callbacks.callback import Callback
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class EMA(Callback):
     """Keeps `average = d average + (1 - d) weights` and makes it what is validated and called best.
 
+    Modules that never train (`never_trains`, as CLIP's towers) are not copied: model and average share them.
+
     Args:
         decay: d once warm, in [0, 1). It starts as (1 + step) / (10 + step), so that the first,
             random weights are soon forgotten.
@@ -28,10 +30,12 @@ class EMA(Callback):
             raise ValueError(f"callback.ema.decay is {decay}; expected 0 or more and less than 1")
         self.decay = self.now = decay
         self.average: AveragedModel | None = None
+        self.shared: list[str] = []  # names of modules
 
     def fit_start(self, trainer: Trainer) -> None:
         self.average = AveragedModel(trainer.model, multi_avg_fn=self._average)  # type: ignore[arg-type]
         self.average.requires_grad_(False)
+        self.shared = share(trainer.model, self.average.module)
         trainer.eval_model = self.average.module
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
@@ -42,12 +46,28 @@ class EMA(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         assert self.average is not None
-        return {"average": self.average.state_dict()}
+        own = {name: value for name, value in self.average.state_dict().items() if not self._is_shared(name)}
+        return {"average": own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         assert self.average is not None
-        self.average.load_state_dict(state["average"])
+        shared = {name: value for name, value in self.average.state_dict().items() if self._is_shared(name)}
+        self.average.load_state_dict(state["average"] | shared)
+
+    def _is_shared(self, name: str) -> bool:
+        return any(name.startswith(f"module.{part}.") for part in self.shared)
 
     @torch.no_grad()
     def _average(self, average: list[Tensor], weights: list[Tensor], updates: Tensor) -> None:
-        torch._foreach_lerp_(average, weights, 1 - self.now)
+        pairs = [(mean, now) for mean, now in zip(average, weights, strict=True) if mean is not now]
+        torch._foreach_lerp_([mean for mean, _ in pairs], [now for _, now in pairs], 1 - self.now)
+
+
+def share(model: nn.Module, copy: nn.Module) -> list[str]:
+    """Put the modules of a model that never train in place of their copies; their names."""
+    found: list[str] = []
+    for name, module in model.named_modules():
+        if getattr(module, "never_trains", False) and not any(name.startswith(f"{above}.") for above in found):
+            copy.set_submodule(name, module)
+            found.append(name)
+    return found

@@ -36,6 +36,7 @@ class FrozenTower(nn.Module):
     embed_width: int
     token_width: int
     text_model: str | None = None
+    never_trains = True  # so an average of a model's weights needs no copy
 
     def __init__(self, side: int) -> None:
         super().__init__()

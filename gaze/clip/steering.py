@@ -24,7 +24,9 @@ class Steered(NamedTuple):
     context: Float[Tensor, "b e"]  # f1, of unit length
     aligned: Float[Tensor, "b e"]  # f2, of unit length
     class_logits: Float[Tensor, "b g"] | None  # scaled similarities to all texts of gaze; None: they are not matched
-    class_angle: Float[Tensor, "g"] | None  # of these texts in the picture's plane, radians; NaN has none
+    class_angle: (
+        Float[Tensor, "g"] | None
+    )  # of these texts in the picture, from its right toward its top, radians; NaN has none
     context_logits: Float[Tensor, "b m"] | None  # the same for all other texts, one bank behind the other
     commitment: Float[Tensor, ""] | None  # of learned codes
     prompt_shift: Float[Tensor, ""] | None  # how far training has moved the texts, squared

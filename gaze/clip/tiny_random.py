@@ -56,7 +56,7 @@ class TinyRandom(FrozenTower):
 
     def see(self, image: Float[Tensor, "b 3 s s"]) -> Seen:
         patches = rearrange(self.patches(image), "b c h w -> b (h w) c")
-        tokens = torch.cat([self.class_token.expand(len(image), -1, -1), patches], 1) + self.positions
+        tokens = torch.cat([self.class_token.expand(image.shape[0], -1, -1), patches], 1) + self.positions
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.directions.sectors import true_sectors
 from gaze.directions.table import ATTRIBUTE, BANK
 
 FIELDS = {"class_logits": "gaze", "context_logits": "context"}  # of predictions, and the role of their banks
@@ -32,28 +33,49 @@ def chosen_prompts(model: nn.Module, logits: Mapping[str, Float[Tensor, "n k"]])
     return found
 
 
+def right_prompts(
+    model: nn.Module, truth: Float[Tensor, "n 3"], class_angle: Float[Tensor, "g"]
+) -> dict[str, list[str]]:
+    """The id of the prompt of the true direction for each sample, "" where none is, by the name of the gaze bank.
+
+    Args:
+        class_angle: of the entries of all gaze banks, one behind the other; see `true_sectors`.
+    """
+    found = {}
+    banks = _banks(model, "gaze")
+    if sum(map(len, banks.values())) == len(class_angle):
+        parts = class_angle.split([len(ids) for ids in banks.values()])
+        for (bank, ids), angle in zip(banks.items(), parts, strict=True):
+            number = true_sectors(truth, angle).nan_to_num(-1).long().tolist()
+            found[bank] = [ids[i] if i >= 0 else "" for i in number]
+    return found
+
+
 def bank_table(table: pa.Table) -> pa.Table:
     """How each bank was used in a table of predictions, and how often rightly where its subject is an attribute.
 
     ``favourite`` is the prompt that was chosen most often, ``share`` how often; ``right`` the share of samples whose
-    attribute of the bank's name is the chosen prompt, over the `known` ones, and ``majority`` what the commonest value
-    would have.
+    attribute of the bank's name is the chosen prompt, over the `known` ones, ``majority`` what the commonest value would
+    have, and ``chance`` what as many choices of each prompt would have if they had nothing to do with the sample. Of a
+    gaze bank the attribute is the prompt of the true direction.
     """
     found = []
     for column in (name for name in table.column_names if name.startswith(BANK)):
         bank = column.removeprefix(BANK)
-        chosen = table[column].to_pylist()
-        (favourite, times), *_ = Counter(chosen).most_common(1)
-        row: dict[str, Any] = {"bank": bank, "n": len(chosen), "favourite": favourite, "share": times / len(chosen)}
+        ids = table[column].to_pylist()
+        (favourite, times), *_ = Counter(ids).most_common(1)
+        row: dict[str, Any] = {"bank": bank, "n": len(ids), "favourite": favourite, "share": times / len(ids)}
         attribute = f"{ATTRIBUTE}{bank}"
-        true = table[attribute].to_pylist() if attribute in table.column_names else []
-        pairs = [(ours, theirs) for ours, theirs in zip(chosen, true, strict=False) if theirs]
-        row |= {"known": len(pairs), "right": None, "majority": None}
+        known = table[attribute].to_pylist() if attribute in table.column_names else []
+        pairs = [(chosen, true) for chosen, true in zip(ids, known, strict=False) if true]
+        row |= {"known": len(pairs), "right": None, "majority": None, "chance": None}
         if pairs:
-            row["right"] = sum(ours == theirs for ours, theirs in pairs) / len(pairs)
-            row["majority"] = Counter(theirs for _, theirs in pairs).most_common(1)[0][1] / len(pairs)
+            row["right"] = sum(chosen == true for chosen, true in pairs) / len(pairs)
+            ours, theirs = (Counter(column) for column in zip(*pairs, strict=True))
+            row["majority"] = theirs.most_common(1)[0][1] / len(pairs)
+            row["chance"] = sum(ours[value] * theirs[value] for value in ours) / len(pairs) ** 2
         found.append(row)
-    floats = ("share", "right", "majority")
+    floats = ("share", "right", "majority", "chance")
     names = list(found[0]) if found else []
     kinds = dict.fromkeys(floats, pa.float64())
     return pa.table({name: pa.array([row[name] for row in found], kinds.get(name)) for name in names})

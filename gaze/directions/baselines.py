@@ -90,13 +90,26 @@ def embeddings(
 def ridge_guesses(
     tower: nn.Module, train: Dataset, val: Dataset | None, test: Dataset, hardware: Hardware, batch_size: int = 64
 ) -> Float[Tensor, "n 3"]:
-    """What ridge regression on a frozen tower's embeddings says of a test split.
+    """What ridge regression on a frozen tower's embeddings says of a test split; see `ridge_of`."""
+    ridge = ridge_of(tower, train, val, hardware, batch_size)
+    return ridge(embeddings(tower, test, range(len(test)), hardware, batch_size))
+
+
+def ridge_of(
+    tower: nn.Module,
+    train: Dataset,
+    val: Dataset | None,
+    hardware: Hardware,
+    batch_size: int = 64,
+    samples: int = RIDGE_SAMPLES,
+) -> Ridge:
+    """Ridge regression on a tower's embeddings of at most so many samples.
 
     Args:
         val: chooses the penalty; None: people of training do, who then train no longer.
     """
     labels: DirectionLabels = train.labels  # type: ignore[attr-defined]
-    rows = _evenly(len(train), RIDGE_SAMPLES)
+    rows = evenly(len(train), samples)
     seen = embeddings(tower, train, rows.tolist(), hardware, batch_size)
     gaze, person = labels.gaze[rows], labels.subject[rows]
     if val is None:
@@ -105,10 +118,9 @@ def ridge_guesses(
         others = (seen[held], gaze[held])
         seen, gaze = seen[~held], gaze[~held]
     else:
-        looked = _evenly(len(val), RIDGE_SAMPLES)
+        looked = evenly(len(val), samples)
         others = (embeddings(tower, val, looked.tolist(), hardware, batch_size), val.labels.gaze[looked])  # type: ignore[attr-defined]
-    ridge = fit_ridge(seen, gaze, *others)
-    return ridge(embeddings(tower, test, range(len(test)), hardware, batch_size))
+    return fit_ridge(seen, gaze, *others)
 
 
 class _Some(Subset):
@@ -120,5 +132,6 @@ class _Some(Subset):
     __getitems__ = None  # type: ignore[assignment]  # samples are collated by the loader
 
 
-def _evenly(count: int, most: int) -> Int[Tensor, "m"]:
+def evenly(count: int, most: int) -> Int[Tensor, "m"]:
+    """Rows of a split, at most so many, from first to last."""
     return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long().unique()

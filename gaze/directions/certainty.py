@@ -10,8 +10,10 @@ from gaze.concentration import mean_angle, negative_log_likelihood, one_minus_co
 from gaze.directions.rows import DirectionRows
 from gaze.measures import Frames, Measure, Reduce, mean, or_nan
 from gaze.measures import quantile as quantile_of
+from gaze.spreads import half_width, on_sphere
 
 CONES = (0.5, 0.68, 0.9)  # shares of directions that cones are to hold
+INTERVAL = 0.8  # share of angles that intervals of spreads are to hold, as those of Gaze360
 
 
 def certainty_measures(rows: DirectionRows) -> list[Measure]:
@@ -20,10 +22,10 @@ def certainty_measures(rows: DirectionRows) -> list[Measure]:
     Of a concentration: ``coverage_50``, ``_68``, ``_90`` shares of true directions within the cone that should hold as
     many; ``calibration_error`` the mean distance of these from what they should be; ``nll`` mean negative
     log-likelihood, nats; ``sharpness_deg`` median radius of the 68 % cones. Of a spread: ``interval_coverage_pitch``,
-    ``_yaw`` shares within sigma, which is to be 0.8 with head=direction_pinball and 0.68 with direction_hetero. Of
-    either: ``spearman`` rank correlation of the predicted mean angle with the error; ``ause`` area between the curves of
-    the mean error of what remains as the least sure samples go first, and the worst ones: 0 as good as knowing
-    the errors, 1 as good as chance.
+    ``_yaw`` shares within the interval of 1.28 standard deviations to both sides, which is to hold 0.8 whichever head
+    says it. Of either: ``spearman`` rank correlation of the predicted mean angle with the error; ``ause`` area between
+    the curves of the mean error of what remains as the least sure samples go first, and the worst ones: 0 as good as
+    knowing the errors, 1 as good as chance.
     """
     sure, spread = ~rows.kappa.isnan(), ~rows.spread.isnan().all(-1)
     # All rows or none: a prediction that failed must not go away with its row.
@@ -34,7 +36,8 @@ def certainty_measures(rows: DirectionRows) -> list[Measure]:
     within = share_within(concentrated.kappa, concentrated.error)
     nll = negative_log_likelihood(concentrated.kappa, one_minus_cosine(concentrated.error))
     radius = quantile(concentrated.kappa, 0.68).rad2deg()
-    inside = or_nan(spreading.residual.abs() <= spreading.spread, spreading.residual + spreading.spread)
+    reach = half_width(INTERVAL) * spreading.spread
+    inside = or_nan(spreading.residual.abs() <= reach, spreading.residual + reach)
     error, doubt = doubting.error, doubt_of(doubting)
     ranked = Frames(doubting.subject)
     # What fails in either has no rank in both.
@@ -55,7 +58,7 @@ def certainty_measures(rows: DirectionRows) -> list[Measure]:
 
 def doubt_of(rows: DirectionRows) -> Float[Tensor, "n"]:
     """How far off each prediction is by its own account, radians; NaN where it says nothing of it."""
-    return torch.where(rows.kappa.isnan(), rows.spread.norm(dim=-1), mean_angle(rows.kappa))
+    return torch.where(rows.kappa.isnan(), on_sphere(rows.spread, rows.gaze).norm(dim=-1), mean_angle(rows.kappa))
 
 
 # --- Reductions --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from pyarrow import Table
 from rich.console import Console
 from rich.progress import track
@@ -18,12 +18,12 @@ from gaze.bootstrap import Interval
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.direction_labels import DirectionLabels
 from gaze.datasets.faults import DatasetError
-from gaze.directions.banks import chosen_prompts
+from gaze.directions.banks import FIELDS, chosen_prompts, right_prompts
 from gaze.directions.baselines import embedder, head_direction, ridge_guesses, train_mean
 from gaze.directions.reports import fold_rows, write_reports
 from gaze.directions.routers import counted, write_loads
 from gaze.directions.rows import DirectionRows, joined, rows_of
-from gaze.directions.table import prediction_table, rows_by_name, write_predictions
+from gaze.directions.table import CODE, LUMA, prediction_table, rows_by_name, write_predictions
 from gaze.directions.temperature import temperature_of
 from gaze.errors import UserError
 from gaze.evaluation import on_batches
@@ -36,6 +36,8 @@ from gaze.types import DirectionPrediction
 
 OpenSplit = Callable[..., Dataset]
 SHOWN = ("error_deg", "error_median_deg", "subject_error_deg", "coverage_68", "calibration_error", "nll", "ause")
+OF_SOME = ("class_accuracy", "class_chance", "jitter_deg_per_frame", "lag_frames")  # shown where there are such
+LUMA_OF_RGB = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Data sets whose splits are missing, or that lie elsewhere now
 ABSENT = (DatasetError, FileNotFoundError, UserError)
 
@@ -50,6 +52,8 @@ class Observed(NamedTuple):
 
     rows: DirectionRows
     chosen: dict[str, list[str]]  # ids of the most similar prompts by bank
+    right: dict[str, list[str]]  # and of those of the true direction
+    seen: dict[str, Tensor]  # what the table says of each face beside its directions
     loads: dict[str, Float[Tensor, "e"]]  # of experts by layer
 
 
@@ -58,19 +62,33 @@ def observe(model: nn.Module, data: Dataset, hardware: Hardware, batch_size: int
     labels: DirectionLabels = data.labels  # type: ignore[attr-defined]
     predict = on_batches(model.to(hardware.device), hardware, amp)
     loader = hardware.loader(data, batch_size=batch_size)
-    rows, logits = list[DirectionRows](), dict[str, list[Tensor]](class_logits=[], context_logits=[])
+    rows, angle, said = list[DirectionRows](), None, dict[str, list[Tensor]]()
     with counted(model) as loads:
         for batch in track(loader, description="predicting", console=Console(stderr=True), transient=True):
             prediction = predict(batch).map(Tensor.cpu)
             assert isinstance(prediction, DirectionPrediction)
             rows.append(rows_of(prediction, batch.targets))
-            for name, values in logits.items():
-                if (value := getattr(prediction, name)) is not None:
-                    values.append(value)
+            angle = prediction.class_angle
+            told = {name: getattr(prediction, name) for name in (*FIELDS, CODE)} | {LUMA: luma_of(batch.inputs.face)}
+            for name, value in told.items():
+                if value is not None:
+                    said.setdefault(name, []).append(value)
     release(loader)
-    found = replace(joined(rows), head=labels.head.double(), subject=labels.subject.long())
-    banks = chosen_prompts(model, {name: torch.cat(values) for name, values in logits.items() if values})
-    return Observed(found, banks, loads)
+    moment = torch.stack([labels.session, labels.frame], 1).double()
+    moment = torch.where(moment < 0, torch.nan, moment)
+    found = replace(joined(rows), head=labels.head.double(), subject=labels.subject.long(), moment=moment)
+    whole = {name: torch.cat(values) for name, values in said.items()}
+    banks = chosen_prompts(model, {name: whole[name] for name in FIELDS if name in whole})
+    right = {} if angle is None else right_prompts(model, found.truth, angle)
+    right = {bank: ids for bank, ids in right.items() if bank not in labels.attributes}
+    return Observed(found, banks, right, {name: whole[name] for name in (LUMA, CODE) if name in whole}, loads)
+
+
+def luma_of(face: Shaped[Tensor, "b *t 3 H W"]) -> Float[Tensor, "b"]:
+    """How bright faces are on average, 0 to 1; of clips, their middle frames."""
+    face = face if face.dim() == 4 else face[:, face.shape[1] // 2]
+    mean = face.float().mean((2, 3)) / (1.0 if face.is_floating_point() else 255.0)
+    return mean @ mean.new_tensor(LUMA_OF_RGB)
 
 
 def predictions(
@@ -93,21 +111,28 @@ def predictions(
     found = observe(model, test_set, hardware, batch_size, amp)
     sure = bool(found.rows.kappa.isfinite().any())
     tower = embedder(model) if baselines else None
+    train = _opened(open_split, "train", "baselines that learn") if sure or baselines else None
     val = _opened(open_split, "val", "the temperature and the ridge's penalty") if sure or tower is not None else None
+    if train is not None and val is not None and _share_people(train, val):
+        # Everybody trained: what these people say of a temperature or penalty holds for nobody else.
+        print(
+            "no temperature is set, and the ridge's penalty by people of train, as all people of val trained the model"
+        )
+        val = None
     temperature = None
     if sure and val is not None:
         validated = observe(model, val, hardware, batch_size, amp).rows
         temperature = temperature_of(validated.kappa, validated.error)
     others: dict[str, Tensor] = {}
     if baselines:
-        train = _opened(open_split, "train", "baselines that learn")
         if train is not None:
             others["train mean"] = train_mean(train.labels, labels)  # type: ignore[attr-defined]
         others["head direction"] = head_direction(labels)
         if tower is not None and train is not None:
             others["ridge"] = ridge_guesses(tower, train, val, test_set, hardware, batch_size)
     names = [test_set.name(i) for i in range(len(test_set))]
-    return prediction_table(found.rows, labels, names, others, found.chosen, temperature), found.loads
+    told = (found.rows, labels, names, others, found.chosen, temperature, found.right, found.seen)
+    return prediction_table(*told), found.loads
 
 
 def report(
@@ -137,9 +162,9 @@ def report(
 def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 0) -> None:
     """Write all that there is to say of a table of predictions, which comes out the same, byte for byte, from a file of it.
 
-    summary.csv, per_subject.csv, per_dataset.csv, per_band.csv, per_attribute.csv, subsets.csv, errors.png; banks.csv of
-    models that choose prompts; calibration.png where the head says how sure it is; of runs that left somebody out in turn
-    also per_left_out.csv.
+    summary.csv, per_subject.csv, per_dataset.csv, per_band.csv, per_attribute.csv, subsets.csv, errors.png; banks.csv and
+    codes.csv of models that choose prompts or learned codes; calibration.png where the head says how sure it is; of runs
+    that left somebody out in turn also per_left_out.csv.
     """
     found = write_reports(table, folder, resamples, seed)
     rows = rows_by_name(table)
@@ -147,13 +172,20 @@ def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 
     error_map(rows, folder / "errors.png")
     shown, ends = dict[str, dict[str, float]](), dict[str, dict[str, Interval]]()
     for name, row in found.items():
-        told = {key: row[key] for key in SHOWN if key in row}
+        told = {key: row[key] for key in (*SHOWN, *OF_SOME) if key in row}
         shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
         ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
-    figure_table(shown, f"{len(table)} faces", ends)
+    if shown:
+        figure_table(shown, f"{len(table)} faces", ends)
     if LEFT_OUT in table.column_names:
         plain_table(fold_rows(table), "mean error of those whom the run never saw, degrees")
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
+
+
+def _share_people(one: Dataset, other: Dataset) -> bool:
+    """Is anybody in both splits?"""
+    people = [{data.labels.subjects[i] for i in data.labels.subject.unique().tolist()} for data in (one, other)]  # type: ignore[attr-defined]
+    return bool(people[0] & people[1])
 
 
 def _opened(open_split: OpenSplit, split: str, needs: str) -> Dataset | None:

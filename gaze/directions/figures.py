@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gaze.directions.bands import gaze_bands, subsets
 from gaze.directions.certainty import certainty_measures
+from gaze.directions.motion import motion_measures
 from gaze.directions.rows import DirectionRows
-from gaze.measures import Frames, Measure, by_person, mean, or_nan, quantile, spread
+from gaze.measures import Frames, Measure, Reduce, by_person, mean, or_nan, quantile, spread
 
 HITS_DEG = (5, 10)
 
@@ -27,9 +29,30 @@ def measures(rows: DirectionRows) -> list[Measure]:
     angle and ``bias_pitch_deg``, ``bias_yaw_deg`` mean signed error, predicted minus true; ``subject_error_deg`` mean over
     people of each one's mean, and ``_std`` over them; ``error_front180_deg`` and its like by `bands.subsets`;
     ``error_yaw_0_15_deg``, ``error_pitch_up_0_15_deg`` and so on by bands of the true gaze; ``hit_5deg``, ``hit_10deg``
-    fraction within; and what `gaze.directions.certainty` says of heads that know how sure they are.
+    fraction within; ``class_accuracy`` share of faces for which the most similar gaze prompt is the one of the true
+    direction, and ``class_chance`` what as many choices of each prompt would reach by chance, of those that look aside;
+    what `gaze.directions.certainty` says of heads that know how sure they are; and `gaze.directions.motion` of videos.
     """
-    return [*error_measures(rows), *certainty_measures(rows)]
+    return [*error_measures(rows), *class_measures(rows), *certainty_measures(rows), *motion_measures(rows)]
+
+
+def class_measures(rows: DirectionRows) -> list[Measure]:
+    """The measures of the choice among gaze prompts."""
+    defined = ~rows.sector[:, 1].isnan()
+    (chosen, true), frames = rows.sector[defined].T, Frames(rows.subject[defined])
+    right = or_nan(chosen == true, chosen)
+    return [frames.measure("class_accuracy", right), frames.measure("class_chance", chosen, reduce=agreement(true))]
+
+
+def agreement(other: Tensor) -> Reduce:
+    """How often both would be the same if they had nothing to do with each other."""
+
+    def reduce(value: Tensor, weight: Tensor) -> Tensor:
+        kinds = torch.cat([value, other]).unique()
+        ours, theirs = (mean((column == kinds[:, None]).to(value)[:, None], weight) for column in (value, other))
+        return (ours * theirs).sum(0)
+
+    return reduce
 
 
 def error_measures(rows: DirectionRows) -> list[Measure]:

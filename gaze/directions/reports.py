@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import chain, pairwise, product
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,17 +15,20 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from gaze.bootstrap import Interval
+from gaze.codebooks.meaning import meanings
 from gaze.directions.bands import all_bands, subsets
 from gaze.directions.banks import bank_table
 from gaze.directions.figures import error_measures, measures
 from gaze.directions.rows import DirectionRows
-from gaze.directions.table import ATTRIBUTE, BANK, DETECTED, OURS, TEMPERED, rows_by_name, rows_in
+from gaze.directions.table import ATTRIBUTE, BANK, CODE, DETECTED, LUMA, OURS, TEMPERED, numbers, rows_by_name, rows_in
+from gaze.geometry import vector_to_pitch_yaw
 from gaze.measures import Frames, Measure, or_nan, quantile
 from gaze.people_intervals import over_people
 from gaze.screens.reports import Found, long_rows, long_table
 from gaze.screens.table import LEFT_OUT, facts_in, write_csv
 
 EACH = ("error_deg", "error_median_deg", "hit_5deg")  # what files about parts of a split say of each
+FIFTHS = 5  # parts of the faces by how bright they are
 Parts = Iterator[tuple[str, str, Bool[Tensor, "n"]]]  # what they are parts by, which part, its samples
 
 
@@ -53,7 +56,8 @@ def part_rows(table: pa.Table, parts: Parts, resamples: int = 1000, seed: int = 
         rows = every.at(mask & (every.gaze.isfinite().all(-1) | (name == OURS)))
         if len(rows):
             error = rows.error.rad2deg()
-            ends = over_people(partial(_errors, error), rows.subject, resamples, seed)
+            # Of the first figure alone: the others' intervals would cost most of the time, and nobody is told them
+            ends = over_people(partial(_mean_error, error), rows.subject, resamples, seed)
             figures = {m.name: m.figure() for m in _errors(error, rows.subject)}
             low, high = ends.get(EACH[0], (None, None))
             told = {EACH[0]: figures[EACH[0]], "ci_lo": low, "ci_hi": high} | {key: figures[key] for key in EACH[1:]}
@@ -82,6 +86,28 @@ def by_band(table: pa.Table) -> Parts:
         )
 
 
+def by_luma(table: pa.Table) -> Parts:
+    """The darkest fifth of the faces, to the brightest; nothing where they are all alike."""
+    luma = numbers(table, LUMA)
+    edges = luma[luma.isfinite()].quantile(torch.linspace(0, 1, FIFTHS + 1).double()) if luma.isfinite().any() else luma
+    for number, (low, high) in enumerate(pairwise(edges.unique().tolist())):
+        last = number == FIFTHS - 1 or high == float(edges[-1])
+        yield LUMA, f"{low:.3f} to {high:.3f}", (luma >= low) & ((luma <= high) if last else (luma < high))
+
+
+def code_table(table: pa.Table) -> pa.Table:
+    """What each learned code that some face has stands for: the mean true gaze, how far others are from it, our error."""
+    code = numbers(table, CODE)
+    rows = rows_by_name(table)[OURS].at(code.isfinite())
+    codes, which = code[code.isfinite()].long().unique(return_inverse=True)
+    found = meanings(which, rows.truth, len(codes))
+    error = torch.zeros(len(codes)).double().index_add_(0, which, rows.error.rad2deg()) / found.pictures
+    pitch, yaw = vector_to_pitch_yaw(found.gaze).rad2deg().unbind(-1)
+    columns = {"pitch_deg": pitch, "yaw_deg": yaw, "spread_deg": found.spread_rad.rad2deg(), "error_deg": error}
+    numbered = {"code": codes.tolist(), "n": found.pictures.tolist()}
+    return pa.table(numbered | {name: pa.array(value.tolist(), pa.float64()) for name, value in columns.items()})
+
+
 def by_subset(table: pa.Table) -> Parts:
     """All samples, the subsets that papers report, and the faces that a detector finds."""
     yield "subset", "all", torch.ones(len(table), dtype=torch.bool)
@@ -93,7 +119,7 @@ def by_subset(table: pa.Table) -> Parts:
 def fold_rows(table: pa.Table) -> pa.Table:
     """Whom or what the runs left out in turn, with the mean error of everybody's directions, degrees.
 
-    Below them the mean of the folds, and the mean over all people of each one's mean.
+    Below them, if the folds are parts of one test, the mean of the folds, and the mean over all people of each one's mean.
     """
     folds = sorted(set(table[LEFT_OUT].to_pylist()))
     of_fold = {fold: table.filter(pc.equal(table[LEFT_OUT], fold)) for fold in folds}
@@ -103,37 +129,59 @@ def fold_rows(table: pa.Table) -> pa.Table:
     found = [{LEFT_OUT: fold, "n": len(of_fold[fold]), "people": people[fold], **errors[fold]} for fold in folds]
     mean = {name: sum(errors[fold].get(name, float("nan")) for fold in folds) / len(folds) for name in names}
     whole = {"n": len(table), "people": len(set(table["subject"].to_pylist()))}
-    found.append({LEFT_OUT: "mean of folds", **whole, **mean})
-    found.append({LEFT_OUT: "mean over people", **whole, **_means(table, "subject_error_deg")})
+    if one_test(table):
+        found.append({LEFT_OUT: "mean of folds", **whole, **mean})
+        found.append({LEFT_OUT: "mean over people", **whole, **_means(table, "subject_error_deg")})
     columns = [LEFT_OUT, "n", "people", *names]
     return pa.table({name: [row.get(name) for row in found] for name in columns})
 
 
+def one_test(table: pa.Table) -> bool:
+    """Can all samples be spoken of together? Not where runs were tested on other data sets, or on the same people again."""
+    if LEFT_OUT not in table.column_names:
+        return True
+    folds = [table.filter(pc.equal(table[LEFT_OUT], fold)) for fold in table[LEFT_OUT].unique()]
+    people = [set(fold["subject"].to_pylist()) for fold in folds]
+    tested = {frozenset(fold["dataset"].to_pylist()) for fold in folds}
+    return len(tested) == 1 and sum(map(len, people)) == len(set().union(*people))
+
+
 def write_reports(table: pa.Table, folder: Path, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, Found]]:
-    """Write summary.csv and a file for each kind of part; return the summary."""
+    """Write summary.csv and a file for each kind of part; return the summary.
+
+    Of runs that make up no one test there is but the table of what each left out: figures of all samples would mix tests.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if LEFT_OUT in table.column_names:
+        write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
+    if not one_test(table):
+        return {}
     found = summary(table, resamples, seed)
     write_csv(long_table(long_rows(found, facts_in(table), whose="directions")), folder / "summary.csv")
     facts = [name for name in table.column_names if name.startswith((ATTRIBUTE, BANK))]
     files = {
         "per_subject": by_column(table, ["subject"]),
         "per_dataset": by_column(table, ["dataset"]),
-        "per_band": by_band(table),
+        "per_band": chain(by_band(table), by_luma(table)),
         "subsets": by_subset(table),
     } | ({"per_attribute": by_column(table, facts)} if facts else {})
     for name, parts in files.items():
         write_csv(part_rows(table, parts, resamples, seed), folder / f"{name}.csv")
     if any(name.startswith(BANK) for name in facts):
         write_csv(bank_table(table), folder / "banks.csv")
-    if LEFT_OUT in table.column_names:
-        write_csv(fold_rows(table), folder / f"per_{LEFT_OUT}.csv")
+    if CODE in table.column_names:
+        write_csv(code_table(table), folder / "codes.csv")
     return found
+
+
+def _mean_error(error_deg: Tensor, subject: Tensor) -> list[Measure]:
+    return [Frames(subject).measure(EACH[0], error_deg)]
 
 
 def _errors(error_deg: Tensor, subject: Tensor) -> list[Measure]:
     frames = Frames(subject)
     return [
-        frames.measure("error_deg", error_deg),
+        *_mean_error(error_deg, subject),
         frames.measure("error_median_deg", error_deg, reduce=quantile(0.5)),
         frames.measure("hit_5deg", or_nan(error_deg < 5, error_deg)),
     ]

@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gaze.directions.sectors import sectors
 from gaze.geometry import angular_error, vector_to_pitch_yaw
 from gaze.types import DirectionPrediction, DirectionTargets
 
-FLOATS = {"gaze": 3, "truth": 3, "head": 2, "concentration": 1, "spread": 2}  # fields of rows and their widths
+# Fields of rows and their widths
+FLOATS = {"gaze": 3, "truth": 3, "head": 2, "concentration": 1, "spread": 2, "sector": 2, "moment": 2}
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class DirectionRows:
     truth: Float[Tensor, "n 3"]
     head: Float[Tensor, "n 2"]  # pitch, yaw, radians
     concentration: Float[Tensor, "n 1"]  # kappa
-    spread: Float[Tensor, "n 2"]  # sigma of pitch and yaw, radians
+    spread: Float[Tensor, "n 2"]  # standard deviations of pitch and of yaw, radians
+    sector: Float[Tensor, "n 2"]  # numbers of the gaze prompt that was chosen and of the right one
+    moment: Float[Tensor, "n 2"]  # numbers of the recording and of the frame in it
     subject: Int[Tensor, "n"]
 
     def __len__(self) -> int:
@@ -57,6 +61,8 @@ def rows_of(prediction: DirectionPrediction, targets: DirectionTargets) -> Direc
         "head": targets.head,
         "concentration": None if prediction.concentration is None else prediction.concentration[:, None],
         "spread": prediction.spread,
+        "sector": _sector(prediction, targets),
+        "moment": None,
     }
     found = {
         name: gaze.new_full((len(gaze), FLOATS[name]), torch.nan) if value is None else value.to(gaze)
@@ -71,3 +77,9 @@ def joined(parts: list[DirectionRows]) -> DirectionRows:
     if not parts:
         return rows_of(DirectionPrediction(torch.zeros(0, 3)), DirectionTargets(torch.zeros(0, 3)))
     return DirectionRows(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])})
+
+
+def _sector(prediction: DirectionPrediction, targets: DirectionTargets) -> Float[Tensor, "n 2"] | None:
+    if prediction.class_logits is None or prediction.class_angle is None:
+        return None
+    return sectors(targets.gaze, prediction.class_logits, prediction.class_angle)

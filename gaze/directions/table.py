@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gaze.datasets.direction_labels import DirectionLabels
@@ -25,8 +25,10 @@ OURS = "pred"  # prefix of the model's direction; baselines have others
 TEMPERED = "tempered"  # the model's direction with the concentrations that fit the validation split
 AXES = ("_x", "_y", "_z")
 ANGLES = ("head_pitch", "head_yaw", "spread_pitch", "spread_yaw")  # radians
-FLOATS = (*ANGLES, "kappa", "tempered_kappa", "error_deg")
-NUMBERS = ("session", "frame")
+LUMA, CODE = "luma", "code"  # mean of the face, 0 to 1; number of the learned code
+FLOATS = (*ANGLES, "kappa", "tempered_kappa", "error_deg", LUMA)
+SECTORS = ("class_chosen", "class_true")  # numbers of gaze prompts
+NUMBERS = ("session", "frame", CODE, *SECTORS)
 TEXTS = ("name", "dataset", "subject")
 ATTRIBUTE, BANK = "attribute_", "bank_"  # prefixes of facts of the sample, and of prompts that the model chose
 DETECTED = "detected"
@@ -40,6 +42,8 @@ def prediction_table(
     others: Mapping[str, Float[Tensor, "n 3"]] | None = None,
     chosen: Mapping[str, list[str]] | None = None,
     temperature: float | None = None,
+    right: Mapping[str, list[str]] | None = None,
+    seen: Mapping[str, Tensor] | None = None,
 ) -> pa.Table:
     """The table of a split's samples, in the order of its labels. A cell is empty where nothing is known, or failed.
 
@@ -50,6 +54,8 @@ def prediction_table(
         others: what baselines say of the same samples, by name.
         chosen: the prompt that the model found most similar, by the name of its bank.
         temperature: factor of the concentrations that fits the validation split; None: unknown.
+        right: the prompt of the true direction, by the name of its bank; "" where there is none.
+        seen: `LUMA` and `CODE` of each sample.
     """
     columns: dict[str, list[object] | pa.Array] = {
         "name": list(names),
@@ -66,6 +72,10 @@ def prediction_table(
     if temperature is not None:
         columns |= {"tempered_kappa": _cells(rows.kappa * temperature)}
     columns |= {"error_deg": _cells(rows.error.rad2deg())}
+    if not rows.sector.isnan().all():
+        columns |= {name: _whole(value) for name, value in zip(SECTORS, rows.sector.T, strict=True)}
+    columns |= {name: _cells(v) if name in FLOATS else _whole(v) for name, v in (seen or {}).items()}
+    columns |= {f"{ATTRIBUTE}{name}": list(ids) for name, ids in (right or {}).items()}
     for name, attribute in labels.attributes.items():
         values = [*attribute.values, ""]
         columns[f"{ATTRIBUTE}{name}"] = [values[i] for i in attribute.of.tolist()]
@@ -92,6 +102,8 @@ def rows_in(table: pa.Table, name: str = OURS) -> DirectionRows:
         head=torch.stack([numbers(table, column) for column in ANGLES[:2]], 1),
         concentration=kappa[:, None],
         spread=torch.stack(spread, 1),
+        sector=torch.stack([numbers(table, column) * (1.0 if ours else torch.nan) for column in SECTORS], 1),
+        moment=_unknown(torch.stack([numbers(table, column) for column in ("session", "frame")], 1)),
         subject=torch.tensor(subject.copy()).long(),
     )
 
@@ -114,7 +126,9 @@ def rows_by_name(table: pa.Table) -> dict[str, DirectionRows]:
 
 
 def numbers(table: pa.Table, column: str) -> Float[Tensor, "n"]:
-    """A column, NaN where a cell is empty."""
+    """A column, NaN where a cell is empty, or all of it if there is none."""
+    if column not in table.column_names:
+        return torch.full((len(table),), torch.nan, dtype=torch.float64)
     return torch.tensor(pc.fill_null(table[column].cast(pa.float64()), float("nan")).to_numpy().copy())
 
 
@@ -176,6 +190,15 @@ def read_predictions(file: str | Path) -> pa.Table:
     if not len(table):
         raise UserError(f"{path} has no row; expected one for each sample, as tools/evaluate.py writes them")
     return table
+
+
+def _unknown(number: Float[Tensor, "n a"]) -> Float[Tensor, "n a"]:
+    """NaN where a number is -1."""
+    return torch.where(number < 0, torch.nan, number)
+
+
+def _whole(values: Float[Tensor, "n"] | Int[Tensor, "n"]) -> pa.Array:
+    return pa.array(values.double().cpu().numpy(), pa.float64(), from_pandas=True).cast(pa.int64())
 
 
 def _cells(values: Float[Tensor, "n"]) -> pa.Array:

@@ -1,7 +1,7 @@
-"""The card of an exported model of the point of gaze: all that a program needs to know to use it rightly.
+"""The card of an exported model that looks at people's crops: all that a program needs to know to use it rightly.
 
-It stands in the file, where the format has room for it, and as JSON in a second file beside it, FILE.json, with the
-digest of the file and with what was measured.
+That of a model of gaze directions is in `gaze.export.direction_card`. It stands in the file, where the format has room for
+it, and as JSON in a second file beside it, FILE.json, with the digest of the file and with what was measured.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gaze.export.facts import ExportError
 from gaze.tensor_files import sha256
+
+T = TypeVar("T")
 
 VERSION = 1
 KIND = "screen"
@@ -78,15 +80,24 @@ class Card:
         Raises:
             ExportError: there is none, or one of another version.
         """
-        found = parsed(text)
-        if found.get("card") != VERSION or found.get("kind") != KIND:
-            raise ExportError(
-                f"{file} holds no card of version {VERSION}; expected a file that tools/export.py of this version wrote"
-            )
-        try:
-            return cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})
-        except KeyError as error:
-            raise ExportError(f"{file}: its card lacks {error}; export it again") from error
+        return read_as(cls, KIND, text, file)
+
+
+def read_as(form: type[T], kind: str, text: str | None, file: Path) -> T:
+    """The card of a kind in `file`, whose text this is; more than `form` asks for may stand in it.
+
+    Raises:
+        ExportError: there is none, or one of another version or kind.
+    """
+    found = parsed(text)
+    if found.get("card") != VERSION or found.get("kind") != kind:
+        raise ExportError(
+            f"{file} holds no card of version {VERSION}; expected a file that tools/export.py of this version wrote"
+        )
+    try:
+        return form(**{field.name: found[field.name] for field in dataclasses.fields(form)})  # type: ignore[arg-type]
+    except KeyError as error:
+        raise ExportError(f"{file}: its card lacks {error}; export it again") from error
 
 
 def parsed(text: str | None) -> dict[str, Any]:

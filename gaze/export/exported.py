@@ -8,14 +8,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.export import direction_card
 from gaze.export.card import KIND, Card, check_sidecar, parsed
+from gaze.export.direction_card import DirectionCard
+from gaze.export.direction_graph import direction
 from gaze.export.facts import ExportError, Facts
 from gaze.export.format import Call
 from gaze.export.formats import SUFFIXES
 from gaze.export.naming import NAMINGS
 from gaze.export.screen_graph import prediction
 from gaze.export.screens import packed
-from gaze.types import SceneInputs, ScenePrediction, ScreenInputs, ScreenPrediction
+from gaze.types import (
+    DirectionInputs,
+    DirectionPrediction,
+    SceneInputs,
+    ScenePrediction,
+    ScreenInputs,
+    ScreenPrediction,
+)
+
+Said = Facts | Card | DirectionCard  # what a file says about itself
 
 
 def is_exported(path: Path) -> bool:
@@ -23,7 +35,7 @@ def is_exported(path: Path) -> bool:
     return path.suffix in SUFFIXES and (path.suffix == ".mlpackage" or not path.is_dir())
 
 
-def open_exported(path: Path, trust: bool = False) -> ExportedScenes | ExportedScreens:
+def open_exported(path: Path, trust: bool = False) -> ExportedScenes | ExportedScreens | ExportedDirections:
     """A file that `gaze.export.exporter.export` wrote, as a model. It runs on the CPU, wherever its inputs are.
 
     Args:
@@ -46,16 +58,18 @@ def open_exported(path: Path, trust: bool = False) -> ExportedScenes | ExportedS
     if isinstance(facts, Facts):
         return ExportedScenes(call, facts, path)
     check_sidecar(path, text)
-    return ExportedScreens(call, facts)
+    return ExportedScreens(call, facts) if isinstance(facts, Card) else ExportedDirections(call, facts)
 
 
-def read_facts(text: str | None, path: Path) -> Facts | Card:
+def read_facts(text: str | None, path: Path) -> Said:
     """What a file says about itself; `text` is what it holds.
 
     Raises:
         ExportError: nothing of this version.
     """
-    return Card.read(text, path) if parsed(text).get("kind") == KIND else Facts.read(text, path)
+    cards: dict[str, type[Card] | type[DirectionCard]] = {KIND: Card, direction_card.KIND: DirectionCard}
+    kind = cards.get(parsed(text).get("kind", ""))
+    return Facts.read(text, path) if kind is None else kind.read(text, path)
 
 
 class ExportedScenes(nn.Module):
@@ -112,6 +126,26 @@ class ExportedScreens(nn.Module):
         return prediction(
             self.call(packed(inputs.to("cpu"), list(self.facts.inputs), self.facts.preprocess == "inside"))
         )
+
+
+class ExportedDirections(nn.Module):
+    """A model of gaze directions in a file; see `ExportedScenes`."""
+
+    def __init__(self, call: Call, facts: DirectionCard) -> None:
+        super().__init__()
+        self.call, self.facts = call, facts
+
+    def forward(self, inputs: DirectionInputs) -> DirectionPrediction:
+        """Predictions for single faces in [0, 1] of the card's size, on the CPU.
+
+        Raises:
+            ExportError: clips.
+        """
+        if inputs.face.dim() != 4:
+            raise ExportError(
+                f"the file takes faces, and got clips of shape {tuple(inputs.face.shape)}; expected [n, 3, height, width]"
+            )
+        return direction(self.call({"face": (inputs.face * 255).round().to(torch.uint8).cpu()}))
 
 
 def _logit(probability: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

@@ -15,8 +15,9 @@ from torch.fx import GraphModule
 
 from gaze.errors import UserError
 from gaze.export.baked import forget_checks, refuse_baked
-from gaze.export.card import Card, card_beside
-from gaze.export.exported import read_facts
+from gaze.export.card import card_beside
+from gaze.export.directions import Directions
+from gaze.export.exported import Said, read_facts
 from gaze.export.facts import ExportError, Facts
 from gaze.export.format import Format, Traced, first_line, quiet
 from gaze.export.formats import FORMATS
@@ -26,18 +27,22 @@ from gaze.export.screens import Screens
 from gaze.export.verification import Checks, Latency, largest_difference, latencies, one_thread
 from gaze.models.inputs import taken_by
 from gaze.runs import load_config, load_model, write_text
-from gaze.types import SceneInputs, ScreenInputs
+from gaze.types import DirectionInputs, SceneInputs, ScreenInputs
 
 T = TypeVar("T")
 
-PLANS: dict[type | None, type[Scenes] | type[Screens]] = {SceneInputs: Scenes, ScreenInputs: Screens}
+PLANS: dict[type | None, type[Scenes] | type[Screens] | type[Directions]] = {
+    SceneInputs: Scenes,
+    ScreenInputs: Screens,
+    DirectionInputs: Directions,
+}
 
 
 class Export(NamedTuple):
     """What was written, and what was seen while checking it."""
 
     path: Path
-    facts: Facts | Card
+    facts: Said
     about: str  # one sentence on the inputs
     checks: Checks
 
@@ -67,7 +72,7 @@ class Export(NamedTuple):
         files = [file for file in (self.path, *self.path.rglob("*")) if file.is_file()]
         said.append(f"written to {self.path} ({sum(file.stat().st_size for file in files) / 2**20:.1f} MiB)")
         beside = card_beside(self.path)
-        return [*said, f"its card is {beside.name}, which belongs beside it"] if isinstance(self.facts, Card) else said
+        return said if isinstance(self.facts, Facts) else [*said, f"its card is {beside.name}, which belongs beside it"]
 
 
 def export(
@@ -88,14 +93,15 @@ def export(
     Args:
         run: a run directory.
         out: the file; None: RUN/NAME.SUFFIX, where the name of a scene model has its size, too.
-        format: ``onnx`` or ``pt2``; of models of the point of gaze also ``torchscript`` or ``coreml``.
+        format: ``onnx`` or ``pt2``; of models of crops also ``torchscript``, of points of gaze also ``coreml``.
         names: of scene models, ``gaze`` or ``pinto``, see `gaze.export.naming`.
         opset: of ONNX; None: 20.
         size: of scene models, height and width of the images in pixels, or one number; None: as the run was trained.
         preprocess: of crops, ``inside``: the file takes 8-bit pictures; ``outside``: floats from 0 to 1.
         weights: ``float32``, or ``int8`` for models of the point of gaze.
         calibration: JSON file of a person (tools/calibrate.py), whose correction becomes part of the file.
-        tolerance: the largest allowed difference from PyTorch; None: 1e-4 of a probability, 1e-3 cm of a point.
+        tolerance: the largest allowed difference from PyTorch; None: 1e-4 of a probability or a unit vector, 1e-3 cm of a
+            point.
         overwrite: replace `out` if it exists.
 
     Raises:
@@ -112,7 +118,7 @@ def export(
     if takes not in PLANS:
         raise UserError(
             f"the run's model, {type(model).__name__}, takes {getattr(takes, '__name__', takes)}; expected a model of "
-            "scenes, such as GazeLLE, or of points of gaze on screens"
+            "scenes, such as GazeLLE, of points of gaze on screens, or of gaze directions, such as GazeFormer"
         )
     plan = PLANS[takes](run, model, config, Wishes(names, size, preprocess, weights, calibration), kind)
     if format not in plan.formats:

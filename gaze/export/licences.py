@@ -13,6 +13,7 @@ import yaml
 from gaze.backbones.weights import PRETRAINED
 from gaze.errors import UserError
 from gaze.export.origin import identity, other_runs, training_data
+from gaze.prompts.embeddings import HASH
 from gaze.runs import load_config, plain_config
 
 TABLE = "licences.yaml"
@@ -36,7 +37,8 @@ def licences(config: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> l
         config: plain, of the run.
         seen: runs that are not to be looked at again.
     """
-    found = [_of_data(training_data(config.get("dataset") or {}).get("name"))]
+    data = training_data(config.get("dataset") or {})
+    found = [_of_data(name) for name in data.get("names") or [data.get("name")]]
     found += _of_weights(config.get("model"))
     for run in {*other_runs(config.get("loss")), *other_runs(config.get("init"))} - seen:
         found += _of_run(run, seen | {run})
@@ -61,7 +63,7 @@ def _of_weights(node: Any) -> Iterator[Licence]:
     """The terms of weights that parts of a model were made with."""
     if isinstance(node, Mapping):
         weights = node.get("weights")
-        if isinstance(weights, str):
+        if isinstance(weights, str) and weights != HASH:  # those are drawn, and nobody's
             name = str(node.get("name", ""))
             yield _of_timm(name) if weights == PRETRAINED else Licence(f"weights: {weights}", "unknown", None)
         for value in node.values():

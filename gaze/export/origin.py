@@ -28,6 +28,9 @@ def training_data(dataset: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         dataset: the plain config of the data set.
     """
+    if dataset.get("source"):
+        names = [name for part in face_sources(dataset) if (name := part.get("name"))]
+        return {"names": names} if len(names) > 1 else {"name": names[0]} if names else {}
     recording = dataset.get("recording") or {}
     if recording:
         said = {
@@ -46,6 +49,12 @@ def training_data(dataset: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     found = {"name": about.dataset, "boxes": about.boxes, "crops": dict(about.crop), "sha256": about.source_sha256}
     return {key: value for key, value in found.items() if value}
+
+
+def face_sources(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The configs of what reads the faces of a data set: one, or several by name."""
+    source = dataset.get("source") or {}
+    return [source] if "_target_" in source else [part for part in source.values() if isinstance(part, Mapping)]
 
 
 def other_runs(node: Any) -> Iterator[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.export import Dim
@@ -27,6 +26,7 @@ from gaze.export.int8_cost import cost
 from gaze.export.licences import licences, research_only
 from gaze.export.origin import identity, training_data
 from gaze.export.plan import Plan, Wishes
+from gaze.export.samples import patches
 from gaze.export.screen_graph import OUTPUTS, ScreenGraph, named, streams_of, used
 from gaze.export.verification import Checks, Trial
 from gaze.landmarks.points import DEFAULT
@@ -174,7 +174,7 @@ def look(dataset: Mapping[str, Any], samples: int, seed: int = 0) -> ScreenInput
         )
     rng = torch.Generator().manual_seed(seed)
     sizes = dict.fromkeys(STREAMS[1:], dataset.get("eye_size", 0)) | {"face": dataset.get("face_size", 0)}
-    found: dict[str, Tensor] = {name: _patches(samples, sizes[name], rng) for name in STREAMS if name in streams}
+    found: dict[str, Tensor] = {name: patches(samples, sizes[name], rng) for name in STREAMS if name in streams}
     unknown = torch.zeros(samples, 1)
     unknown[-1:] = torch.nan if samples > 1 else 0
     if "geometry" in streams:
@@ -189,14 +189,6 @@ def look(dataset: Mapping[str, Any], samples: int, seed: int = 0) -> ScreenInput
     if "orientation" in streams:
         found["orientation"] = torch.randint(1, 5, (samples,), generator=rng)
     return ScreenInputs(**found)
-
-
-def _patches(samples: int, size: int | Sequence[int], rng: torch.Generator) -> Float[Tensor, "b 3 H W"]:
-    """Values that 8 bits can hold."""
-    sides = [size, size] if isinstance(size, int) else list(size)
-    coarse = nn.functional.interpolate(torch.rand(samples, 3, 5, 5, generator=rng), sides, mode="bilinear")
-    noisy = coarse + 0.05 * torch.randn(samples, 3, *sides, generator=rng)
-    return (noisy.clamp(0, 1) * 255).round() / 255
 
 
 def _check(wishes: Wishes) -> None:

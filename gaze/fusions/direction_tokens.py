@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from gaze.fusions.direction_blocks import DirectionBlock, RMSNorm
 from gaze.heatmaps import check_mode
 from gaze.moe.mixture import SwiGLU
-from gaze.positions import sinusoid_2d
+from gaze.positions import Positions
 
 STREAMS = ("f1", "f2", "f3", "f4")
 Switch = Literal["keep", "zero", "mask", "off"]
@@ -104,6 +104,7 @@ class DirectionTokens(nn.Module):
         parts = [SwiGLU(width, hidden) for _ in range(dense_blocks)] + [mixture() for _ in range(moe_blocks)]
         self.layers = nn.ModuleList(DirectionBlock(width, heads, part, dropout, drop_path) for part in parts)
         self.norm = RMSNorm(width)
+        self.positions = Positions(width)
         self.channels = width
 
     def forward(self, streams: Mapping[str, Tensor]) -> Fused:
@@ -138,10 +139,9 @@ class DirectionTokens(nn.Module):
     def _placed(self, stream: str, rows: Float[Tensor, "b k d"], values: Tensor) -> Float[Tensor, "b k d"]:
         """The tokens of a stream with their position and role, or what a switch leaves of them."""
         rows = rows.to(self.summary.dtype)  # layers add to them, which a short number format would round away
-        grid = self._grid(stream, values)
-        if grid is not None:
-            position = sinusoid_2d(self.channels, grid, device=rows.device, dtype=rows.dtype)
-            rows = rows + rearrange(position, "d h w -> 1 (h w) d")
+        width = self._grid_width(stream, values)
+        if width is not None:
+            rows = rows + self.positions(rows, width)
         rows = rows + self.role[stream]
         if self.stream_dropout and self.training:
             lost = torch.rand(rows.shape[0], 1, 1, device=rows.device) < self.stream_dropout
@@ -149,15 +149,15 @@ class DirectionTokens(nn.Module):
         # A product leaves the stream's parameters in the graph, where DDP looks for them.
         return rows * 0.0 if self.ablate[stream] == "zero" else rows
 
-    def _grid(self, stream: str, values: Tensor) -> tuple[int, int] | None:
+    def _grid_width(self, stream: str, values: Tensor) -> int | None:
         if stream == "f3" and self.layout == "tokens":
-            return values.shape[2], values.shape[3]
+            return values.shape[3]
         if stream != "f4":
             return None
         side = math.isqrt(values.shape[1])
         if side * side != values.shape[1]:
             raise ValueError(f"f4 has {values.shape[1]} tokens; expected those of a square grid, without a class token")
-        return side, side
+        return side
 
     def _seen(self, placed: Mapping[str, Tensor], tokens: Tensor) -> Bool[Tensor, "b k"] | None:
         """Which tokens may be attended to; None where all may, and attention takes its fastest way."""

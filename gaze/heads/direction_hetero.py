@@ -7,11 +7,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.heads.direction import INTO_CAMERA, linear, unit
+from gaze.spreads import of_angles
 from gaze.types import DirectionPrediction
 
 
 class DirectionHeteroHead(nn.Module):
     """A unit vector, and log-variances of pitch and of yaw times cos pitch, which the loss `hetero_nll` fits.
+
+    What it says are the standard deviations of pitch and of yaw itself.
 
     Args:
         channels: of the features.
@@ -33,4 +36,6 @@ class DirectionHeteroHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             found = features.float()
             spread = (self.log_variance(found).clamp(self.least, self.most) / 2).exp()
-            return DirectionPrediction(unit(self.direction(found)), spread=spread, features=found)
+            gaze = unit(self.direction(found))
+            # The gaze is detached: how sure the head is must not train where it says that people look
+            return DirectionPrediction(gaze, spread=of_angles(spread, gaze.detach()), features=found)

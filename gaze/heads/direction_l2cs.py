@@ -48,5 +48,6 @@ class DirectionL2CSHead(nn.Module):
 def expected_angles(logits: Float[Tensor, "b 2 k"], bin_deg: float) -> Float[Tensor, "b 2"]:
     """The mean of each angle over its bins, radians."""
     count = logits.shape[-1]
-    centres = (torch.arange(count, device=logits.device) - (count - 1) / 2) * math.radians(bin_deg)
+    # Numbers of bins, made of what is there: an exported graph must name no device
+    centres = (torch.ones_like(logits).cumsum(-1) - (count + 1) / 2) * math.radians(bin_deg)
     return (logits.softmax(-1) * centres).sum(-1)

@@ -15,6 +15,7 @@ from gaze.gaze_frames import mirrored
 from gaze.geometry import angular_error
 from gaze.hardware import Hardware
 from gaze.inference.faces import Faces
+from gaze.spreads import on_sphere
 from gaze.types import DirectionInputs, DirectionPrediction, Record
 
 SHARE = 0.9  # of all directions that a cone is to hold
@@ -97,7 +98,7 @@ class DirectionPredictor:
                 return None
             return value.new_full((count, *value.shape[1:]), torch.nan).masked_scatter(_like(usable, value), value)
 
-        values = (camera, sight, concentration, cone(concentration, spread), disagreement)
+        values = (camera, sight, concentration, cone(concentration, spread, gaze), disagreement)
         return Directions(*map(everybody, values))  # type: ignore[arg-type]
 
     def _said(self, inputs: DirectionInputs) -> DirectionPrediction:
@@ -107,17 +108,20 @@ class DirectionPredictor:
         return kept.float32().map(Tensor.cpu)
 
 
-def cone(concentration: Float[Tensor, "n"] | None, spread: Float[Tensor, "n 2"] | None) -> Float[Tensor, "n"] | None:
+def cone(
+    concentration: Float[Tensor, "n"] | None, spread: Float[Tensor, "n 2"] | None, gaze: Float[Tensor, "n 3"]
+) -> Float[Tensor, "n"] | None:
     """Half the opening, radians, of a cone about the gaze that holds `SHARE` of all directions; None if nothing says.
 
-    Of a spread it is the circle that holds as much of a normal distribution whose two deviations are their root mean
-    square.
+    Of standard deviations of pitch and yaw it is the circle that holds as much of a normal distribution whose two
+    deviations are, as angles on the sphere, their root mean square.
     """
     if concentration is not None:
         return quantile(concentration, SHARE)
     if spread is None:
         return None
-    return (spread.square().mean(-1).sqrt() * (-2 * log(1 - SHARE)) ** 0.5).clamp(max=torch.pi)
+    deviation = on_sphere(spread, gaze).square().mean(-1).sqrt()
+    return (deviation * (-2 * log(1 - SHARE)) ** 0.5).clamp(max=torch.pi)
 
 
 def _mean(first: Tensor | None, second: Tensor | None) -> Tensor | None:

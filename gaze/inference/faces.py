@@ -15,6 +15,7 @@ from torch import Tensor
 from gaze.datasets.crops import crop_box
 from gaze.datasets.image import resize
 from gaze.errors import UserError
+from gaze.export.origin import face_sources
 from gaze.face_normalization import FACE, Lens, normalize_faces, project, warp_faces
 from gaze.geometry import boxes_to_px
 from gaze.head_pose import HeadPose, solve_head_pose
@@ -215,9 +216,20 @@ class NormalisedFaces:
 
 def cut_of_run(dataset: Mapping[str, Any]) -> Cut:
     """The part of a head's box that the faces show on which a model was trained, by the plain config of its data set."""
-    source = dataset.get("source") or {}
-    parts = [source] if "_target_" in source else [part for part in source.values() if isinstance(part, Mapping)]
+    parts = face_sources(dataset)
     return NORMALISED if parts and all(map(_normalised, parts)) else DETECTED
+
+
+def face_size_of(dataset: Mapping[str, Any]) -> tuple[int, int]:
+    """(height, width) in px of the faces on which a model was trained, by the plain config of its data set.
+
+    Raises:
+        UserError: it does not say.
+    """
+    size = dataset.get("face_size")
+    if size is None:
+        raise UserError("the run's config has no dataset.face_size; expected a side in px, as its model was trained")
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def sight_frames(ray: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3 3"]:

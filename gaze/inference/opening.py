@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from gaze.calibration.adapted import Change
 from gaze.calibration.calibrated import calibrated, calibration_of, fingerprint
 from gaze.errors import UserError
+from gaze.export import direction_card
 from gaze.export.card import KIND, card_beside, parsed
-from gaze.export.exported import ExportedScenes, ExportedScreens, is_exported, open_exported
+from gaze.export.direction_card import DirectionCard
+from gaze.export.exported import ExportedDirections, ExportedScenes, ExportedScreens, is_exported, open_exported
 from gaze.export.formats import SUFFIXES
 from gaze.hardware import Hardware
 from gaze.inference.cameras import Camera
 from gaze.inference.direction_predictor import DirectionPredictor
-from gaze.inference.faces import CroppedFaces, Cut, FaceSource, FindsFace, NormalisedFaces, cut_of_run
+from gaze.inference.faces import CroppedFaces, Cut, FaceSource, FindsFace, NormalisedFaces, cut_of_run, face_size_of
 from gaze.inference.predictor import ScenePredictor
 from gaze.inference.screen_predictor import ScreenPredictor, Views
 from gaze.models.inputs import taken_by
@@ -65,7 +66,8 @@ def open_screen_predictor(
         return ScreenPredictor(model, views, hardware, amp, after)
     file = _opened(path, hardware, amp, trust)
     if not isinstance(file, ExportedScreens):
-        raise UserError(f"{path} holds a scene model; expected one of the point of gaze")
+        kind = "a scene model" if isinstance(file, ExportedScenes) else "a model of gaze directions"
+        raise UserError(f"{path} holds {kind}; expected one of the point of gaze")
     card = file.facts
     if calibration is not None and card.calibration is not None:
         raise UserError(f"{path} is calibrated already, by {card.calibration['method']}; leave calibration out")
@@ -84,20 +86,19 @@ def takes_screens(run: str | Path) -> bool:
     False also for what is neither a run nor a file of ours: opening it says what is wrong.
     """
     path = Path(run)
-    if is_exported(path):
-        beside = card_beside(path)
-        text = beside.read_text(errors="replace") if beside.is_file() else SUFFIXES[path.suffix].text(path)
-        return parsed(text).get("kind") == KIND
-    return _taken_by_run(path) is ScreenInputs
+    return parsed(_card(path)).get("kind") == KIND if is_exported(path) else _taken_by_run(path) is ScreenInputs
 
 
 def takes_directions(run: str | Path) -> bool:
-    """Is what a user names a run whose model tells gaze directions? Nothing is loaded; see `takes_screens`."""
-    return not is_exported(Path(run)) and _taken_by_run(Path(run)) is DirectionInputs
+    """Is what a user names a model of gaze directions? Nothing is loaded; see `takes_screens`."""
+    path = Path(run)
+    if is_exported(path):
+        return parsed(_card(path)).get("kind") == direction_card.KIND
+    return _taken_by_run(path) is DirectionInputs
 
 
 def open_direction_predictor(
-    run: str | Path, hardware: Hardware, amp: bool = False, mirror: bool = False
+    run: str | Path, hardware: Hardware, amp: bool = False, mirror: bool = False, trust: bool = False
 ) -> DirectionPredictor:
     """The predictor of a model of gaze directions; see `open_predictor`.
 
@@ -109,7 +110,11 @@ def open_direction_predictor(
     """
     path = Path(run)
     if is_exported(path):
-        raise UserError(f"{path} is an exported file; expected the run directory of a model of gaze directions")
+        file = _opened(path, hardware, amp, trust)
+        if not isinstance(file, ExportedDirections):
+            kind = "a scene model" if isinstance(file, ExportedScenes) else "a model of the point of gaze"
+            raise UserError(f"{path} holds {kind}; expected one of gaze directions")
+        return DirectionPredictor(file, file.facts.face_size, hardware, mirror=mirror)
     config = load_config(path)
     takes = _taken_by_run(path)
     if takes is not DirectionInputs:
@@ -119,7 +124,7 @@ def open_direction_predictor(
         )
     data = plain_config(config).get("dataset") or {}
     clips = {"window": data.get("window", 1), "window_step": data.get("window_step", 1)}
-    return DirectionPredictor(load_model(path), _face_size(data), hardware, amp, mirror, **clips)
+    return DirectionPredictor(load_model(path), face_size_of(data), hardware, amp, mirror, **clips)
 
 
 def open_faces(
@@ -134,13 +139,11 @@ def open_faces(
     Raises:
         UserError: the run does not say how large faces are, or landmarks are not to be had.
     """
-    data = plain_config(load_config(run)).get("dataset") or {}
-    size = _face_size(data)
+    size, own = _trained_on(Path(run))
     for key, value in (("side", side), ("down", down)):
         if not isinstance(value, (int, float, type(None))):
             raise UserError(f"crop.{key}={value!r}; expected a number, or null for what the run's data set cuts")
     if not camera.known:
-        own = cut_of_run(data)
         cut = Cut(own.side if side is None else side, own.down if down is None else down)
         return CroppedFaces(size, cut, camera)
     if side is not None or down is not None:
@@ -155,12 +158,19 @@ def open_faces(
         raise UserError(f"a camera is given, so faces are normalised by their landmarks, but {error}") from error
 
 
-def _face_size(dataset: dict[str, Any]) -> tuple[int, int]:
-    """(height, width) in px of the faces that a run was trained on."""
-    size = dataset.get("face_size")
-    if size is None:
-        raise UserError("the run's config has no dataset.face_size; expected a side in px, as its model was trained")
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
+def _trained_on(path: Path) -> tuple[tuple[int, int], Cut]:
+    """(height, width) in px of the faces that a run or a file was trained on, and which part of a head's box they are."""
+    if is_exported(path):
+        card = DirectionCard.read(_card(path), path)
+        return card.face_size, Cut(card.crop["side"], card.crop["down"])
+    data = plain_config(load_config(path)).get("dataset") or {}
+    return face_size_of(data), cut_of_run(data)
+
+
+def _card(path: Path) -> str | None:
+    """What is written beside a file, or else in it. No code of the file is run."""
+    beside = card_beside(path)
+    return beside.read_text(errors="replace") if beside.is_file() else SUFFIXES[path.suffix].text(path)
 
 
 def _taken_by_run(path: Path) -> type | None:
@@ -171,7 +181,9 @@ def _taken_by_run(path: Path) -> type | None:
     return taken_by(locate(target)) if isinstance(target, str) and is_trusted(target, MODELS) else None
 
 
-def _opened(path: Path, hardware: Hardware, amp: bool, trust: bool) -> ExportedScenes | ExportedScreens:
+def _opened(
+    path: Path, hardware: Hardware, amp: bool, trust: bool
+) -> ExportedScenes | ExportedScreens | ExportedDirections:
     if amp or hardware.compile:
         raise UserError(f"{path} is compiled already; amp and hardware.compile need the run directory instead")
     return open_exported(path, trust)

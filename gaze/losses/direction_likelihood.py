@@ -10,6 +10,7 @@ from gaze.concentration import negative_log_likelihood, one_minus_cosine
 from gaze.losses.direction import angle_between, angle_residuals, needed
 from gaze.losses.loss import Loss
 from gaze.schedules import Schedule
+from gaze.spreads import half_width, on_sphere
 from gaze.types import Batch, DirectionPrediction, Progress
 
 
@@ -45,6 +46,7 @@ class HeteroNLL(DirectionNLL):
 
     def forward(self, prediction: DirectionPrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         sigma = needed(prediction.spread, "hetero_nll", "spreads of both angles", "choose head=direction_hetero")
+        sigma = on_sphere(sigma, prediction.gaze.detach())
         residual = angle_residuals(self.mean(prediction), batch.targets.gaze, scaled=True)
         return ((residual / sigma).square() / 2 + sigma.log()).mean()
 
@@ -52,7 +54,9 @@ class HeteroNLL(DirectionNLL):
 class Pinball(Loss):
     """The pinball loss of the quantiles q and 1 - q, which are the estimate - sigma and + sigma, radians.
 
-    Yaw residuals go round the seam at 180 degrees; those of Gaze360's code do not.
+    sigma is how far the quantiles of a normal distribution with the predicted spread are from its mean: 1.28 standard
+    deviations for q = 0.1. Only this reach is fitted, whatever the distribution of the errors. Yaw residuals go round
+    the seam at 180 degrees; those of Gaze360's code do not.
 
     Args:
         q: the lower quantile; 0.1 makes estimate +- sigma hold 80 % of the true angles.
@@ -69,7 +73,8 @@ class Pinball(Loss):
         self.q = q
 
     def forward(self, prediction: DirectionPrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
-        sigma = needed(prediction.spread, "pinball", "a spread", "choose head=direction_pinball")
+        spread = needed(prediction.spread, "pinball", "a spread", "choose head=direction_pinball")
+        sigma = half_width(1 - 2 * self.q) * spread
         residual = angle_residuals(prediction.gaze, batch.targets.gaze)
         low, high = residual + sigma, residual - sigma
         lower = torch.maximum(self.q * low, (self.q - 1) * low)

@@ -60,7 +60,7 @@ class PrototypeCE(Loss):
         self.hard, self.sharpness, self.near_sine = hard, sharpness, math.sin(math.radians(near_deg))
 
     def forward(self, prediction: DirectionPrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
-        hint = "choose a model with a gaze bank, such as clip=vit_b32"
+        hint = "keep the stream f2 and a codebook with texts, codebook=text or both"
         logits = needed(prediction.class_logits, "prototype_ce", "similarities to gaze prompts", hint)
         angle = needed(prediction.class_angle, "prototype_ce", "angles of gaze prompts", hint)
         target, share = self.targets(batch.targets.gaze, angle.to(logits))

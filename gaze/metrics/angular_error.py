@@ -18,7 +18,7 @@ ALIAS = "error_deg"
 class AngularError(Metric):
     """``error_deg``, the mean angle, and every other figure of `gaze.directions.figures` that prediction and targets allow.
 
-    Figures per person, quantiles and ranks need all samples at once, so samples are kept: 96 bytes each, on the device.
+    Figures per person, quantiles and ranks need all samples at once, so samples are kept: 128 bytes each, on the device.
 
     Args:
         only: names of the figures to report beside ``error_deg``, or none for all.

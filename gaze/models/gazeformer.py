@@ -113,6 +113,6 @@ class GazeFormer(nn.Module):
         return fused.vector, facts | {name: getattr(fused, name) for name in FUSED}
 
 
-STEERED = ("class_logits", "class_angle", "context_logits", "commitment", "prompt_shift")
+STEERED = ("class_logits", "class_angle", "context_logits", "commitment", "prompt_shift", "code")
 FUSED = ("steered", "balance", "router_z")
-EACH = ("class_logits", "context_logits", "steered")  # of these, what has a row for each face
+EACH = ("class_logits", "context_logits", "steered", "code")  # of these, what has a row for each face

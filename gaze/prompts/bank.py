@@ -38,9 +38,9 @@ class Entry:
 
     @property
     def angle(self) -> float:
-        """Of the direction in the picture's plane, radians from x towards y; NaN where there is none."""
+        """Of the direction in the picture's plane, radians from its right toward its top; NaN where there is none."""
         x, y = self.direction or (0.0, 0.0)
-        return math.atan2(y, x) if x or y else math.nan
+        return math.atan2(-y, x) if x or y else math.nan
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Prompts(nn.Module):
 
 
 def class_angles(banks: Sequence[Bank]) -> Float[Tensor, "g"]:
-    """Of all entries, one bank behind the other: the direction in the picture's plane, radians; NaN has none."""
+    """Of all entries, one bank behind the other: radians from the picture's right toward its top; NaN has none."""
     return torch.tensor([entry.angle for bank in banks for entry in bank.entries] or [math.nan])
 
 

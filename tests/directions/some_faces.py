@@ -20,7 +20,7 @@ class LabelledFaces(Dataset):
     """Faces of a few people.
 
     Args:
-        hold_out: a person who is tested and not trained on; None: everybody is in all splits.
+        hold_out: a person who is tested and not trained on; None: everybody is in train and test. Others are in val.
     """
 
     def __init__(self, split, hold_out=None, people=4, each=10, data="made"):
@@ -35,7 +35,7 @@ class LabelledFaces(Dataset):
             gaze=pitch_yaw_to_vector(angles),
             head=torch.where(torch.arange(n)[:, None] % 4 == 0, torch.nan, angles / 2),
             subject=subject,
-            subjects=tuple(f"{data}/p{p}" for p in range(people)),
+            subjects=tuple(f"{data}/{'v' if split == 'val' else 'p'}{p}" for p in range(people)),
             dataset=torch.zeros(n, dtype=torch.long),
             datasets=(data,),
             session=torch.full((n,), -1),
@@ -110,5 +110,7 @@ class Reader(nn.Module):
             found,
             torch.full((n,), 2000.0) + seen[:, 0],
             class_logits=torch.stack([seen[:, 0], -seen[:, 0]], 1),
+            class_angle=torch.tensor([0.0, torch.pi]),
+            code=3 * (seen[:, 0] > 0),
             context_logits=torch.tensor([0.0, 1.0, 2.0, 0.0, 0.0]).expand(n, 5),
         )

@@ -21,11 +21,11 @@ def calibrated(n=4000, seed=0, people=4, doubt=1.0):
     truth = pitch_yaw_to_vector(angles)
     kappa = 10 ** (1 + 2 * torch.rand(n, generator=draws, dtype=torch.float64))
     share = torch.rand(n, generator=draws, dtype=torch.float64)
-    error = torch.stack([quantile(k, float(q)) for k, q in zip(kappa, share, strict=True)])
+    error = quantile(kappa, share)
     return rows(turned(truth, error, draws), truth, kappa=kappa * doubt, subject=torch.arange(n) % people)
 
 
-def rows(gaze, truth, head=None, kappa=None, spread=None, subject=None):
+def rows(gaze, truth, head=None, kappa=None, spread=None, subject=None, sector=None, moment=None):
     n = len(gaze)
 
     def known(value, width):
@@ -37,5 +37,7 @@ def rows(gaze, truth, head=None, kappa=None, spread=None, subject=None):
         known(head, 2),
         known(kappa, 1),
         known(spread, 2),
+        known(sector, 2),
+        known(moment, 2),
         torch.zeros(n, dtype=torch.long) if subject is None else subject,
     )

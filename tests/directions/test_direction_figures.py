@@ -89,7 +89,7 @@ def test_who_knows_each_error_has_no_excess_risk_and_who_knows_the_opposite_more
 
 def test_an_interval_covers_each_angle_apart():
     truth = degrees((0, 0), (0, 0), (0, 0), (0, 0))
-    spread = torch.tensor([[5.0, 5.0]] * 4).deg2rad()
+    spread = torch.tensor([[5.0, 5.0]] * 4).deg2rad() / 1.2816  # an interval of 80 % of 5 degrees to both sides
     found = figures(rows(degrees((4, 0), (-4, 6), (6, 6), (0, -6)), truth, spread=spread))
     assert (found["interval_coverage_pitch"], found["interval_coverage_yaw"]) == (0.75, 0.25)
 

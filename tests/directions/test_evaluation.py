@@ -28,6 +28,7 @@ CPU = Hardware(device="cpu", workers=0)
 FILES = [
     "banks.csv",
     "calibration.png",
+    "codes.csv",
     "errors.png",
     "per_attribute.csv",
     "per_band.csv",
@@ -61,6 +62,11 @@ def test_every_sample_has_a_row_with_all_that_is_known_of_it(evaluated):
     assert (first["detected"], first["split"], first["attribute_light"]) == ("no", "test", "")
     assert (first["bank_light"], first["bank_back"]) == ("dim", "e")
     assert {row["bank_gaze"] for row in rows} == {"a", "b"}
+    named = {(row["bank_gaze"], row["attribute_gaze"], row["code"]) for row in rows}
+    assert named == {("a", "a", 3), ("b", "b", 0), ("a", "", 3)}  # one looks straight ahead
+    # Colours are linear in the gaze: 127.5 + 100 of each coordinate, in whole numbers
+    bright = 0.5 + (labels.gaze @ torch.tensor([0.299, 0.587, 0.114])) / 2.55
+    torch.testing.assert_close(torch.tensor([row["luma"] for row in rows]), bright, atol=0.01, rtol=0)
     truth = torch.tensor([[row[f"gaze_{axis}"] for axis in "xyz"] for row in rows])
     torch.testing.assert_close(truth, labels.gaze)
     found = rows_in(table)
@@ -109,6 +115,16 @@ def test_parts_have_people_and_counts(evaluated):
     # The bank of lights calls everything dim, which is half of what is known
     assert (banks["light"]["favourite"], banks["light"]["known"]) == ("dim", 26)
     assert (banks["light"]["right"], banks["light"]["majority"]) == (0.5, 0.5)
+    predicted = read(folder, "predictions.csv")
+    shares = [sum(row["attribute_gaze"] == name for row in predicted) / 39 for name in "ab"]
+    assert (banks["gaze"]["right"], banks["gaze"]["known"]) == (1.0, 39)  # nobody's is the one who looks straight ahead
+    assert banks["gaze"]["chance"] == pytest.approx(sum(share**2 for share in shares))
+    lumas = [row for row in read(folder, "per_band.csv") if (row["by"], row["directions"]) == ("luma", "pred")]
+    assert [row["n"] for row in lumas] == [8] * 5
+    codes = read(folder, "codes.csv")
+    counts = [sum(row["code"] == code for row in predicted) for code in (0, 3)]
+    assert [(row["code"], row["n"]) for row in codes] == [(0, counts[0]), (3, counts[1])]
+    assert codes[0]["yaw_deg"] > 0 > codes[1]["yaw_deg"]  # of those to the picture's left, and right
     loads = read(folder, "routers.csv")
     assert [(row["layer"], row["load"], row["dead"]) for row in loads] == [
         ("mixture", share, share == 0) for share in (0.75, 0.25, 0.0, 0.0)
@@ -189,6 +205,26 @@ def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
     assert (rows[4]["n"], rows[4]["people"], rows[0]["people"]) == (30, 3, 1)
     others = LabelledFaces("train", hold_out="p0", people=3).labels
     assert not (others.subject == 0).any()
+    # The same people twice, as after training on two other data sets, are two tests and no larger one
+    again = pyarrow.concat_tables(
+        [tables[0], tables[0].set_column(tables[0].num_columns - 1, LEFT_OUT, [["x"] * len(tables[0])])]
+    )
+    assert [row["left_out"] for row in fold_rows(again).to_pylist()] == ["p0", "x"]
+    assert write_reports(again, tmp_path / "two", resamples=0) == {}
+    assert [file.name for file in (tmp_path / "two").iterdir()] == ["per_left_out.csv"]
+
+
+def test_people_of_train_set_neither_temperature_nor_penalty(capsys):
+    open_split = partial(LabelledFaces, people=2)
+
+    def everybody_trains(split):
+        return open_split(split="train" if split == "val" else split)
+
+    table, _ = predictions(Reader(), open_split(split="test"), everybody_trains, CPU)
+    assert "all people of val trained the model" in capsys.readouterr().out
+    assert "tempered_kappa" not in table.column_names
+    table, _ = predictions(Reader(), open_split(split="test"), open_split, CPU)
+    assert "tempered_kappa" in table.column_names
 
 
 def test_runs_are_tested_on_other_data_sets_without_their_data(tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image
 from gaze.concentration import quantile
 from gaze.datasets.image import read_image
 from gaze.errors import UserError
+from gaze.geometry import pitch_yaw_to_vector
 from gaze.hardware import Hardware
 from gaze.inference.cameras import Camera
 from gaze.inference.direction_people import agreements
@@ -75,9 +76,12 @@ def test_a_face_and_its_mirror_image_are_one(photo):
 
 def test_cones_hold_nine_tenths_of_what_a_spread_means():
     draws = torch.randn(40_000, 2, generator=torch.Generator().manual_seed(0)) * 0.1
-    (radius,) = cone(None, torch.tensor([[0.1, 0.1]])).tolist()
+    level, up = pitch_yaw_to_vector(torch.tensor([[0.0, 0.3], [math.pi / 3, 0.3]]))
+    (radius,) = cone(None, torch.tensor([[0.1, 0.1]]), level[None]).tolist()
     assert (draws.norm(dim=-1) < radius).float().mean().item() == pytest.approx(0.9, abs=0.01)
-    assert cone(None, None) is None
+    # Of who looks 60 degrees up, a deviation of yaw is half of it on the sphere
+    torch.testing.assert_close(cone(None, torch.tensor([[0.1, 0.2]]), up[None]), torch.tensor([radius]))
+    assert cone(None, None, level[None]) is None
 
 
 def test_both_models_and_how_far_they_are_apart(photo):
@@ -138,7 +142,7 @@ def test_runs_of_the_wrong_kind_and_faces_by_run(tmp_path, monkeypatch):
     assert (predictor.face_size, predictor.window) == ((8, 8), 1)
     with pytest.raises(UserError, match=r"GazeLLE, takes SceneInputs; expected a model of gaze directions"):
         open_direction_predictor(scenes, Hardware("cpu"))
-    with pytest.raises(UserError, match="exported file; expected the run directory"):
+    with pytest.raises(UserError, match=r"a.onnx does not exist; give a run directory, or a file"):
         open_direction_predictor(tmp_path / "a.onnx", Hardware("cpu"))
 
     def missing():

@@ -6,8 +6,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from gaze.geometry import angular_error
+from gaze.geometry import angular_error, pitch_yaw_to_vector
 from gaze.losses.direction_distill import DirectionDistillation
+from gaze.losses.direction_text import PrototypeCE
 from gaze.runs import build
 from gaze.types import Batch, DirectionInputs, DirectionTargets, Progress
 
@@ -43,6 +44,21 @@ def test_everything_but_the_frozen_tower_learns_from_every_term_of_the_loss_toge
     without = {name for name, p in model.named_parameters() if p.grad is None}
     assert without == {name for name, p in model.named_parameters() if name.startswith("clip.")}
     assert not [name for name in model.state_dict() if "text" in name]  # no text tower, at training or test
+
+
+def test_each_gaze_is_taught_the_text_of_its_own_corner():
+    """Who looks up is to fit the text of the picture's top: texts, labels and loss agree on every axis."""
+    model = built()
+    (bank,) = model.steering.prompts.of_role("gaze")
+    up, left = torch.tensor([0.5, 0.0, -0.5, 0.0]), torch.tensor([0.0, 0.5, 0.0, -0.5])
+    gaze = pitch_yaw_to_vector(torch.stack([up, left], 1))
+    target, _ = PrototypeCE().targets(gaze, model(DirectionInputs(FACES)).class_angle)
+    texts = [bank.entries[i].text for i in target.argmax(1)]
+    for text, word in zip(texts, ("top", "left", "bottom", "right"), strict=True):
+        assert word in text, texts
+    mirrored, _ = PrototypeCE().targets(gaze * torch.tensor([-1.0, 1.0, 1.0]), model.steering.class_angle)
+    swapped = [bank.entries[i].text for i in mirrored.argmax(1)]
+    assert swapped == [texts[0], texts[3], texts[2], texts[1]]
 
 
 @pytest.mark.parametrize(

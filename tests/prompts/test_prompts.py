@@ -139,4 +139,4 @@ def test_shuffling_leaves_no_text_at_its_entry_and_loses_none():
 
 def test_angles_are_in_the_plane_of_the_picture():
     angles = class_angles(prompts().of_role("gaze")) * 4 / torch.pi
-    assert angles.round().int().tolist() == [0, -1, -2, -3, 4, 3, 2, 1]  # e, ne, n, nw, w, sw, s, se
+    assert angles.round().int().tolist() == [0, 1, 2, 3, 4, -3, -2, -1]  # e, ne, n, nw, w, sw, s, se
