@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -134,8 +135,14 @@ def rows_of(part: np.ndarray, person: np.ndarray, split: str) -> np.ndarray:
         looked_at = training[: max(1, round(SEEN * len(training)))]
         rows = (part == "train") & np.isin(person, looked_at)
         if len(looked_at):
-            log.warning("validation is on %s, who are trained on: figures flatter", ", ".join(looked_at[:3]))
+            _warn_seen(", ".join(looked_at[:3]))
     return rows
+
+
+@cache
+def _warn_seen(names: str) -> None:
+    """Once, although training and evaluation open the split several times."""
+    log.warning("validation is on %s, who are trained on: figures flatter", names)
 
 
 def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int | None = None) -> list[list[str]]:

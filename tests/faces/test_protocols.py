@@ -62,9 +62,12 @@ def test_validation_is_on_the_last_subjects_by_number():
     assert split(EYEDIAP, "p16", val=["p3"])["val"] == {"eyediap/p3"}
 
 
-def test_without_validation_people_everybody_trains_and_some_are_looked_at():
+def test_without_validation_people_everybody_trains_and_some_are_looked_at(caplog):
     part = parts_of(MPII, hold_out("p03"), None, 0, {})
-    rows = rows_of(part, people(MPII), "val")
+    names = people(MPII) + " who is told of once"
+    rows = rows_of(part, names, "val")
+    assert (rows == rows_of(part, names, "val")).all()
+    assert caplog.text.count("who are trained on: figures flatter") == 1
     assert (part == "train").sum() == 14 * 3
     assert rows.any()
     assert (part[rows] == "train").all()
