@@ -70,7 +70,7 @@ def test_what_is_empty_or_has_no_place_is_refused():
 def test_directions_are_of_unit_length_but_for_the_camera():
     (bank,) = read_banks({"gaze": GAZE})
     assert [e.direction for e in bank.entries] == [(0.0, -1.0), (0.0, 0.0)]
-    assert bank.entries[0].angle == pytest.approx(-math.pi / 2)  # y is down
+    assert bank.entries[0].angle == pytest.approx(math.pi / 2)  # up is positive, as in compass_angle
     assert math.isnan(bank.entries[1].angle)
 
 
