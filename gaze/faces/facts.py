@@ -15,7 +15,7 @@ def facts_of(held: HoldOut, names: Sequence[str], clusters: Clusters, limits: Ma
         names: of the data sets.
         limits: in degrees, by what they limit.
     """
-    facts = {"limits": "; ".join(_limit(angle, limit) for angle, limit in limits.items() if limit is not None)}
+    facts = {"limits": "; ".join(told for angle, limit in limits.items() for told in _limits(angle, limit))}
     if held.fold is not None and not clusters.get(names[0]):
         facts["folds"] = f"nonstandard: subjects are dealt to {STANDARD_FOLDS} in turn"
     if held.shots is not None:
@@ -25,7 +25,7 @@ def facts_of(held: HoldOut, names: Sequence[str], clusters: Clusters, limits: Ma
     return {name: told for name, told in facts.items() if told}
 
 
-def _limit(angle: str, limit: Limit) -> str:
+def _limits(angle: str, limit: Limit) -> list[str]:
     if isinstance(limit, Mapping):
-        return "; ".join(f"{angle} of {name} to {most:g} deg" for name, most in limit.items() if most is not None)
-    return f"{angle} to {limit:g} deg"
+        return [f"{angle} of {name} to {most:g} deg" for name, most in limit.items() if most is not None]
+    return [] if limit is None else [f"{angle} to {limit:g} deg"]

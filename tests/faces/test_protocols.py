@@ -170,7 +170,9 @@ def test_what_is_not_as_published_is_a_fact():
     facts = facts_of(hold_out({"fold": 0}), ["eyediap"], {}, limits)
     assert facts["folds"] == "nonstandard: subjects are dealt to 4 in turn"
     assert facts["limits"] == "yaw of eyediap to 42 deg; pitch to 30 deg"
-    assert not facts_of(hold_out({"fold": 0}), ["eyediap"], {"eyediap": [["p1"]]}, {"yaw": None})
+    assert not facts_of(
+        hold_out({"fold": 0}), ["eyediap"], {"eyediap": [["p1"]]}, {"yaw": None, "pitch": {"eyediap": None}}
+    )
 
 
 def sweep(name):
