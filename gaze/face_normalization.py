@@ -59,10 +59,6 @@ class FaceView:
         """Pixels of the face pictures, of k pixels of the photographs, such as landmarks."""
         return _through(self.warp, point_px)
 
-    def pixels_back(self, point_px: Float[Tensor, "*b k 2"]) -> Float[Tensor, "*b k 2"]:
-        """Pixels of the photographs, of k pixels of the face pictures."""
-        return _through(torch.linalg.inv(self.warp), point_px)
-
 
 def pinhole(width_px: float, height_px: float, focal_px: float | None = None) -> Float[Tensor, "3 3"]:
     """The matrix of a camera whose axis meets the middle of its picture.
@@ -110,11 +106,6 @@ def normalize_faces(
     side = lens.size_px
     warp = pinhole(side, side, lens.focal_px).to(camera) @ (depth[..., None] * rotation) @ torch.linalg.inv(camera)
     return FaceView(rotation, scale, warp)
-
-
-def gaze_at(target_mm: Float[Tensor, "*b 3"], centre_mm: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
-    """Unit gaze vectors in the camera frame, from centres of faces to targets."""
-    return F.normalize(target_mm - centre_mm, dim=-1)
 
 
 def warp_faces(

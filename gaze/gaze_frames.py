@@ -21,7 +21,7 @@ from math import pi
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from gaze.geometry import pitch_yaw_to_vector, vector_to_pitch_yaw
@@ -132,12 +132,6 @@ def mirrored(gaze: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     return gaze * gaze.new_tensor([-1.0, 1.0, 1.0])
 
 
-def mirrored_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3 3"]:
-    """Head rotations after the picture was mirrored, left to right: F R F with F = diag(-1, 1, 1)."""
-    flip = rotation.new_tensor([-1.0, 1.0, 1.0])
-    return rotation * flip * flip[:, None]
-
-
 def facing(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 3"]:
     """The directions in which heads of rotations R_h face, as gaze vectors: against the third of their axes.
 
@@ -154,10 +148,3 @@ def compass_angle(gaze: Float[Tensor, "*b 3"], near_axis: float = NEAR_AXIS) -> 
     x, y, z = gaze.unbind(-1)
     axial = torch.atan2(torch.hypot(x, y), z.abs())
     return torch.atan2(0.0 - y, x).masked_fill(axial < near_axis, torch.nan)
-
-
-def compass_class(gaze: Float[Tensor, "*b 3"], class_angle: Float[Tensor, "g"]) -> Int[Tensor, "*b"]:
-    """The class whose angle (see `compass_angle`; NaN has none) is the nearest; -1 for gaze along the camera's axis."""
-    angle = compass_angle(gaze)
-    nearness = torch.cos(angle[..., None] - class_angle).nan_to_num(-2.0)
-    return nearness.argmax(-1).masked_fill(angle.isnan(), -1)

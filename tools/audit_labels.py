@@ -27,7 +27,9 @@ def main(cfg: DictConfig) -> None:
     predict = None if cfg.run is None else on_faces(load_model(cfg.run), build(cfg.hardware), cfg.amp)
     audits = [audit(source, predict, cfg.most, cfg.faces, cfg.batch_size) for source in sources(cfg)]
     choice = HydraConfig.get().runtime.choices.dataset
-    out = Path(cfg.out or (Path(cfg.folder or cfg.run) / "audit" if cfg.folder or cfg.run else f"audit_{choice}"))
+    # Never beside raw data, which may be shared, or read-only
+    name = Path(cfg.folder).resolve().name if cfg.folder is not None else None if cfg.dataset is None else choice
+    out = Path(cfg.out or (f"outputs/audit/{name}" if name else f"{cfg.run}/audit"))
     out.mkdir(parents=True, exist_ok=True)
     for found in audits:
         print(f"{found.name}, {found.samples:,} samples")

@@ -35,10 +35,11 @@ def main(cfg: DictConfig) -> None:
         report = prepare(faces, out, **options, made=made, progress=progress)
     for sentence in sentences(report):
         print(sentence)
+    if report["severe"]:
+        what = faces.root if out is None else f"the table in {out}"
+        raise UserError(f"{len(report['severe'])} findings make {what} unfit to train on; mend what stands above")
     if out is not None:
         print(f"{out}: train on it with face@dataset.source=table dataset.source.root={out}")
-    if report["severe"]:
-        raise UserError(f"{len(report['severe'])} findings make it unfit to train on as it is; mend what stands above")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from torch import Tensor
 from gaze.audit.checks import check_all
 from gaze.audit.evidence import spread_rows
 from gaze.audit.reference import Predict, check_axes, check_mirror, look
-from gaze.audit.sources import Source
-from gaze.audit.verdicts import WRONG, Verdict
+from gaze.audit.sources import NoPictureError, Source
+from gaze.audit.verdicts import FITS, UNKNOWN, WRONG, Verdict
+from gaze.datasets.image import ImageError
 from gaze.errors import UserError
 from gaze.geometry import vector_to_pitch_yaw
 from gaze.pictures.canvas import Canvas
@@ -22,6 +23,8 @@ from gaze.pictures.directions import GUESS, TRUTH, draw_direction
 from gaze.pictures.sheet import fit, sheet
 
 ARROW = 0.42  # of a face's height, in the picture's plane
+
+SHOWN = 3  # faults that a verdict spells out
 
 
 class Audit(NamedTuple):
@@ -58,13 +61,27 @@ def audit(
         faces: how many are drawn.
     """
     evidence = source.evidence
-    verdicts = check_all(evidence)
-    if predict is not None:
-        rows = spread_rows(len(evidence), most)
-        seen = look(predict, _batches(source, rows, batch_size))
-        verdicts += [check_axes(evidence.gaze[list(rows)], seen.gaze), check_mirror(seen)]
+    verdicts = [_check_rows(source), *check_all(evidence)]
     shown = [row for row in spread_rows(len(evidence), faces) if evidence.gaze[row].norm() > 0]
-    return Audit(evidence.name, len(evidence), verdicts, arrows(source, shown, predict) if shown else None)
+    picture = None
+    try:
+        if predict is not None:
+            rows = spread_rows(len(evidence), most)
+            seen = look(predict, _batches(source, rows, batch_size))
+            verdicts += [check_axes(evidence.gaze[list(rows)], seen.gaze), check_mirror(seen)]
+        picture = arrows(source, shown, predict) if shown else None
+    except (NoPictureError, ImageError) as error:  # the labels were judged without pictures
+        verdicts.append(Verdict("pictures", UNKNOWN, f"none is judged or drawn, as one can't be read: {error}"))
+    return Audit(evidence.name, len(evidence), verdicts, picture)
+
+
+def _check_rows(source: Source) -> Verdict:
+    """Can all rows be read?"""
+    count = len(source.faults)
+    if not count:
+        return Verdict("rows", FITS, "all can be read")
+    told = "; ".join(map(str, source.faults[:SHOWN])) + ("; ..." if count > SHOWN else "")
+    return Verdict("rows", WRONG, f"{count:,} can't be read: {told}", figures={"unread": float(count)})
 
 
 def arrows(

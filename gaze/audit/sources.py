@@ -14,10 +14,11 @@ from torch import Tensor
 from gaze.audit.evidence import KINDS, Evidence, Kind, evidence_of
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.direction_labels import DirectionLabels
+from gaze.datasets.faults import Fault
 from gaze.datasets.image import read_image, resize
 from gaze.errors import UserError
 from gaze.faces.conversions import ANGLES, VECTORS, chosen
-from gaze.faces.label_file import LabelFile, label_files, read_labels
+from gaze.faces.label_file import LabelFile, label_files, lost_gaze, read_labels
 
 IMAGES = (
     "Image",
@@ -35,11 +36,16 @@ COLUMNS = {  # that tell whose label files these are
 }
 
 
+class NoPictureError(UserError):
+    """A picture of a folder of labels is not there."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """Samples with labels and faces."""
 
     evidence: Evidence
+    faults: Sequence[Fault]  # of rows that can not be read
 
     def name(self, row: int) -> str:
         """What a person would call the sample."""
@@ -55,6 +61,7 @@ class SetSource:
 
     def __init__(self, dataset: Dataset, evidence: Evidence, rows: Sequence[int]) -> None:
         self.dataset, self.evidence, self.rows = dataset, evidence, rows
+        self.faults: Sequence[Fault] = getattr(dataset, "faults", ())
 
     def name(self, row: int) -> str:
         """That of the data set."""
@@ -69,8 +76,10 @@ class SetSource:
 class FolderSource:
     """Label files below a folder, in one layout, and the pictures beside them."""
 
-    def __init__(self, folder: Path, evidence: Evidence, faces: Sequence[str], size_px: int | None) -> None:
-        self.folder, self.evidence, self.faces, self.size_px = folder, evidence, faces, size_px
+    def __init__(
+        self, folder: Path, evidence: Evidence, faces: Sequence[str], size_px: int | None, faults: Sequence[Fault] = ()
+    ) -> None:
+        self.folder, self.evidence, self.faces, self.size_px, self.faults = folder, evidence, faces, size_px, faults
 
     def name(self, row: int) -> str:
         """Its path."""
@@ -81,7 +90,9 @@ class FolderSource:
         places = [self.folder / below / self.faces[row] for below in IMAGES]
         found = next((place for place in places if place.is_file()), None)
         if found is None:
-            raise UserError(f"{places[0]} is missing, and no other folder of images has it; unpack the images there")
+            raise NoPictureError(
+                f"{places[0]} is missing, and no other folder of images has it; unpack the images there"
+            )
         picture = read_image(found, upright=False)
         return picture if self.size_px is None else resize(picture, (self.size_px, self.size_px))
 
@@ -118,8 +129,10 @@ def open_folder(
         DatasetError: there are no label files, or one can't be read.
     """
     root = Path(folder)
-    files = [read_labels(path)[0] for path in label_files(root / "Label" if (root / "Label").is_dir() else root)]
-    files = [file for file in files if {"vector", "angles"} & set(file.columns)]
+    read = [read_labels(path) for path in label_files(root / "Label" if (root / "Label").is_dir() else root)]
+    faults = [fault for _, wrong in read for fault in wrong]
+    faults += [fault for wrong in lost_gaze([file for file, _ in read]).values() for fault in wrong]
+    files = [file for file, _ in read if file.has_gaze]
     if not files:
         raise UserError(f"no label file below {root} has a column of gaze; expected 3DGaze, 2DGaze or gaze")
     name = chosen("kind", kind, KINDS) if kind else _kind(files[0])
@@ -128,9 +141,10 @@ def open_folder(
         known = known._replace(vector=VECTORS[chosen("vector", vector, VECTORS)])
     if angles is not None:
         known = known._replace(angles=ANGLES[chosen("angles", angles, ANGLES)])
-    vectors, pairs, heads = (
+    (vectors, _), (pairs, _), (heads, _) = numbers = [
         _numbers(files, meaning, size) for meaning, size in (("vector", 3), ("angles", 2), ("head", 2))
-    )
+    ]
+    faults += [fault for _, wrong in numbers for fault in wrong]
     for file, eyes in zip(_slices(files), (file.columns.get("eye", ()) for file in files), strict=True):
         mirrored = torch.tensor([eye.lower() == "right" for eye in eyes], dtype=torch.bool)
         heads[file][: len(mirrored)][mirrored] = torch.nan  # GazeHub's script mirrors their heads wrongly
@@ -139,15 +153,21 @@ def open_folder(
     both = pairs if pairs.isfinite().any() else None
     evidence = Evidence(name, known, gaze, known.angles.pitch_yaw(heads), vectors if told else None, both)
     faces = [face.replace("\\", "/") for file in files for face in file.columns["face"]]
-    return [FolderSource(root, evidence, faces, size_px)]
+    return [FolderSource(root, evidence, faces, size_px, faults)]
 
 
 def _kind(file: LabelFile) -> str:
     return next((name for name, columns in COLUMNS.items() if columns <= set(file.columns)), "unknown")
 
 
-def _numbers(files: Sequence[LabelFile], meaning: str, size: int) -> Tensor:
-    return torch.from_numpy(np.concatenate([file.numbers(meaning, size)[0] for file in files]))
+def _numbers(files: Sequence[LabelFile], meaning: str, size: int) -> tuple[Tensor, list[Fault]]:
+    read = [file.numbers(meaning, size) for file in files]
+    faults = [
+        Fault(f"{file.path}:{file.lines[at]}", what, "", "correct the line")
+        for file, (_, wrong) in zip(files, read, strict=True)
+        for at, what in wrong.items()
+    ]
+    return torch.from_numpy(np.concatenate([values for values, _ in read])), faults
 
 
 def _slices(files: Sequence[LabelFile]) -> Iterator[slice]:

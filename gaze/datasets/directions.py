@@ -17,6 +17,7 @@ from gaze.datasets.face_view import Augmentation, FaceView, stacked
 from gaze.datasets.faults import DatasetError, EmptySplitError, Fault, report
 from gaze.datasets.image import ImageError
 from gaze.faces.checks import check_columns, check_labels, check_pictures
+from gaze.faces.facts import facts_of
 from gaze.faces.index import Faces, joined, people
 from gaze.faces.labels import direction_labels
 from gaze.faces.limits import Limit, within
@@ -51,7 +52,7 @@ class Directions(Dataset):
         window: frames of a clip, odd; 1: single pictures.
         window_step: numbers of frames from one of a clip to the next.
         allow_cross_split_context: may frames around a sample come from another split than its own and the unused frames?
-        check: what is looked at before training begins. "labels": no picture. "pictures": that each is there.
+        check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, and not empty.
             "decode": also every pixel.
         on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a sample that turns
             out to be unreadable in training by the next readable one.
@@ -59,6 +60,7 @@ class Directions(Dataset):
 
     Attributes:
         labels: `DirectionLabels`.
+        facts: what figures must say beside themselves; see `gaze.faces.facts`.
 
     Raises:
         DatasetError: what was found is not what training should begin with.
@@ -96,13 +98,18 @@ class Directions(Dataset):
         self._check_augmentations()
         self.title = f"the {split} split of {', '.join(s.root for s in self.sources.values())}"
         table, faults = self._read()
-        table = within(table, yaw_max_deg, pitch_max_deg)
-        clusters = {name: source.clusters() for name, source in self.sources.items()}
-        part = parts_of(table, _held(hold_out), val_subjects, test_subjects, clusters)
+        clusters, held = {name: source.clusters() for name, source in self.sources.items()}, _held(hold_out)
+        # Of all rows: an evaluation with other limits must not test on what is trained on
+        part = parts_of(table, held, val_subjects, test_subjects, clusters)
+        kept = within(table, yaw_max_deg, pitch_max_deg)
+        table, part = table.filter(pa.array(kept)), part[kept]
+        self.facts: Mapping[str, str] = facts_of(
+            held, list(self.sources), clusters, {"yaw": yaw_max_deg, "pitch": pitch_max_deg}
+        )
         chosen = rows_of(part, people(table), split)
         if check != "labels":
-            kept, more = check_pictures(table.filter(pa.array(chosen)), self.sources, check == "decode")
-            chosen[np.flatnonzero(chosen)] = _still(table.filter(pa.array(chosen)), kept)
+            whole, more = check_pictures(table.filter(pa.array(chosen)), self.sources, check == "decode")
+            chosen[np.flatnonzero(chosen)] = _still(table.filter(pa.array(chosen)), whole)
             faults += more
         if not chosen.any():
             there = ", ".join(sorted(set(part.tolist()))) or "nothing"

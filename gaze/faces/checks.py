@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,6 +19,9 @@ from gaze.geometry import angular_error, pitch_yaw_to_vector
 CLOSE = 1e-3  # how far a length may be from 1 without a word
 LOOSE = 0.1  # and how far to be made 1 and counted; beyond, it is no direction
 SHOWN = 5
+ROUNDED = 1.001  # of pi, by how much angles may be beyond it
+RADIANS = "radians, pitch within pi/2 and yaw within pi"
+UNDEGREED = "convert degrees to radians, or correct the order of angles"
 
 
 def check_labels(table: pa.Table) -> tuple[pa.Table, list[Fault], int]:
@@ -50,6 +54,23 @@ def check_labels(table: pa.Table) -> tuple[pa.Table, list[Fault], int]:
     return table.filter(pa.array(~(unknown | off | again))), faults, counted
 
 
+def angles_beyond(pitch_yaw: Float[np.ndarray, "n 2"]) -> dict[int, str]:
+    """Which rows have angles of gaze that can't be radians, and what they are; NaN may be."""
+    pitch, yaw = np.abs(pitch_yaw).T
+    beyond = (pitch > ROUNDED * math.pi / 2) | (yaw > ROUNDED * math.pi)
+    return {
+        row: f"gaze is pitch {pitch_yaw[row, 0]:.4g}, yaw {pitch_yaw[row, 1]:.4g}"
+        for row in np.flatnonzero(beyond).tolist()
+    }
+
+
+def check_angles(table: pa.Table, pitch_yaw: Float[np.ndarray, "n 2"]) -> tuple[pa.Table, list[Fault]]:
+    """The rows whose angles of gaze can be radians, and faults of the others."""
+    beyond = angles_beyond(pitch_yaw)
+    faults = [Fault(place(table, row), told, RADIANS, UNDEGREED) for row, told in beyond.items()]
+    return table.filter(pa.array([row not in beyond for row in range(len(table))], pa.bool_())), faults
+
+
 def check_pictures(table: pa.Table, faces: Mapping[str, Faces], decode: bool) -> tuple[pa.Table, list[Fault]]:
     """The rows whose picture is there, and faults of the others.
 
@@ -58,19 +79,22 @@ def check_pictures(table: pa.Table, faces: Mapping[str, Faces], decode: bool) ->
         decode: look at every pixel.
     """
 
+    dataset, path = words(table, "dataset"), words(table, "path")
+
     def problem(row: int) -> str | None:
-        source, path = faces[table["dataset"][row].as_py()], table["path"][row].as_py()
-        if not decode:
-            return source.missing(path)
         try:
-            source.picture(path)
+            faces[dataset[row]].picture(path[row])
         except ImageError as error:
             return str(error)
         return None
 
-    # HDF5 lets one thread in at a time, and is no slower for it; files are decoded by several
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        found = list(pool.map(problem, range(len(table))))
+    if decode:
+        # HDF5 lets one thread in at a time, and is no slower for it; files are decoded by several
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found = list(pool.map(problem, range(len(table))))
+    else:
+        wrong = {name: source.missing(path[dataset == name].tolist()) for name, source in faces.items()}
+        found = [wrong[name].get(below) for name, below in zip(dataset, path, strict=True)]
     do = "restore it, or remove the row"
     faults = [Fault(place(table, i), told, "a readable picture", do) for i, told in enumerate(found) if told]
     return table.filter(pa.array([told is None for told in found], pa.bool_())), faults

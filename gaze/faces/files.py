@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
 from gaze.datasets.faults import DatasetError
-from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, looks_whole, read_image
+from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, read_image
 from gaze.datasets.paths import PathError, inside
 
 
@@ -52,14 +53,36 @@ def file_bytes(root: str, path: str) -> bytes:
         raise ImageError(name, f"can't be read ({error.strerror})") from error
 
 
-def file_missing(root: str, path: str) -> str | None:
-    """What is wrong with the file of a picture, from its header and its end; None: nothing."""
+def files_missing(root: str, paths: Sequence[str]) -> dict[str, str]:
+    """What is wrong with files of pictures, by path; nothing of those that are there and not empty.
+
+    Folders are listed, because opening every file takes minutes; only what a listing can't tell is opened.
+    """
+    whole: dict[str, frozenset[str]] = {}  # names by folder
+    found = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder not in whole:
+            whole[folder] = _whole_files(root, folder)
+        if name not in whole[folder] and (told := _problem(root, path)):
+            found[path] = told
+    return found
+
+
+def _whole_files(root: str, folder: str) -> frozenset[str]:
     try:
-        name = _inside(root, path)
-        image_size(name, MAX_PIXELS)
-        return None if looks_whole(name) else f"{name}: its end is missing"
+        with os.scandir(_inside(root, folder) if folder else root) as entries:
+            return frozenset(e.name for e in entries if e.is_file(follow_symlinks=False) and e.stat().st_size > 0)
+    except (OSError, ImageError):
+        return frozenset()
+
+
+def _problem(root: str, path: str) -> str | None:
+    try:
+        image_size(_inside(root, path), MAX_PIXELS)
     except ImageError as error:
         return str(error)
+    return None
 
 
 def _inside(root: str, path: str) -> str:
@@ -114,6 +137,20 @@ def opened(path: str) -> h5py.File:
     except OSError as error:
         what = "is damaged or no HDF5 file" if Path(path).is_file() else "is missing"
         raise ImageError(path, f"{what} ({str(error).splitlines()[0][:120]}); fetch it again") from error
+
+
+def array_row(files: LazyFiles, root: str, path: str, name: str) -> np.ndarray:
+    """The picture of a numbered path: a row of an array of a file below the root.
+
+    Raises:
+        ImageError: it can't be read.
+    """
+    below, row = numbered(path)
+    file = files(os.path.join(root, below))
+    try:
+        return np.asarray(file[name][row])
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise ImageError(f"{root}/{path}", f"can't be read ({error}); fetch the file again") from error
 
 
 def numbered(path: str) -> tuple[str, int]:

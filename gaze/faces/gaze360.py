@@ -6,6 +6,7 @@ head crop as the GazeHub scripts do: a square on the longer side of the face's b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from gaze.datasets.crops import crop_box
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.faces.conversions import of_vectors
-from gaze.faces.files import file_missing, file_picture, whole_root
+from gaze.faces.files import file_picture, files_missing, whole_root
 from gaze.faces.index import SPLITS, UNUSED, index_table
 
 ARRAYS = ("recording", "frame", "person_identity", "person_head_bbox", "person_face_bbox", "gaze_dir", "split")
@@ -105,9 +106,9 @@ class Gaze360:
         """None: files show heads, and samples faces."""
         return None
 
-    def missing(self, path: str) -> str | None:
-        """What is wrong with the file; see `Faces.missing`."""
-        return file_missing(self.root, path)
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """Files that are missing or empty; see `Faces.missing`."""
+        return files_missing(self.root, paths)
 
     def clusters(self) -> list[list[str]]:
         """None are published."""

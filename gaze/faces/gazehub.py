@@ -8,6 +8,7 @@ Its gaze is scaled with the virtual camera, EyeDiap's is not.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from torch import Tensor
 from gaze.datasets.faults import Fault
 from gaze.datasets.paths import plain
 from gaze.faces.attributes import attributes
+from gaze.faces.checks import RADIANS, UNDEGREED, angles_beyond
 from gaze.faces.conversions import ANGLES, SCALINGS, VECTORS, chosen, of_angles, of_vectors, to_pitch_yaw, unscaled
-from gaze.faces.files import file_bytes, file_missing, file_picture, whole_root
+from gaze.faces.files import file_bytes, file_picture, files_missing, whole_root
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, index_table, joined
-from gaze.faces.label_file import LabelFile, label_files, read_labels
+from gaze.faces.label_file import LabelFile, label_files, lost_gaze, read_labels
 from gaze.geometry import rotation_matrix
 
 
@@ -69,12 +71,14 @@ class GazeHub:
         Raises:
             DatasetError: there are no label files, or one can't be read.
         """
-        tables, faults = [], []
-        for path in label_files(Path(self.root) / self._labels):
-            file, wrong = read_labels(path)
+        read = [read_labels(path) for path in label_files(Path(self.root) / self._labels)]
+        tables, faults = [], [fault for _, wrong in read for fault in wrong]
+        lost = lost_gaze([file for file, _ in read])  # whose people would silently be gone
+        faults += [fault for wrong in lost.values() for fault in wrong]
+        for file in (file for file, _ in read if file.path not in lost):
             table, more = self._table(file)
             tables.append(table)
-            faults += [*wrong, *more]
+            faults += more
         return attributes(joined(tables), Path(self.root), faults)
 
     def picture(self, path: str) -> UInt8[Tensor, "3 H W"]:
@@ -85,9 +89,9 @@ class GazeHub:
         """What the file holds; see `Faces.stored`."""
         return file_bytes(self.root, path)
 
-    def missing(self, path: str) -> str | None:
-        """What is wrong with the file; see `Faces.missing`."""
-        return file_missing(self.root, path)
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """Files that are missing or empty; see `Faces.missing`."""
+        return files_missing(self.root, paths)
 
     def clusters(self) -> list[list[str]]:
         """The subjects of each published fold; see `Faces.clusters`."""
@@ -115,8 +119,8 @@ class GazeHub:
         }
         values = {meaning: value for meaning, (value, _) in parsed.items()}
         angles, head = (to_pitch_yaw(values[name], self.angles) for name in ("angles", "head"))
-        labelled = {"vector", "angles"} & set(columns)
         told = "vector" in columns
+        beyond = {} if told else angles_beyond(angles)
         gaze = of_vectors(values["vector"], self.vector) if told else of_angles(values["angles"], self.angles)
         if self.gaze_scaling == "undo":
             gaze = unscaled(gaze, values["scale"])
@@ -132,7 +136,7 @@ class GazeHub:
             subject=[subject for subject, _, _ in facts],
             session=[session for _, session, _ in facts],
             frame=[frame for _, _, frame in facts],
-            split=split if labelled else UNLABELLED,
+            split=split if file.has_gaze else UNLABELLED,
             path=[f"{folder}/{plain(face.replace(chr(92), '/'))}" for face in columns["face"]],
             file=str(file.path),
             row=file.lines,
@@ -143,6 +147,7 @@ class GazeHub:
             mirrored=mirrored,
         )
         wrong = {at: what for _, found in parsed.values() for at, what in found.items()}
+        wrong |= {at: f"{what}; expected {RADIANS}; {UNDEGREED}" for at, what in beyond.items()}
         wrong |= {at: f"no subject in {self._told(at, file)!r}" for at, fact in enumerate(facts) if not fact[0]}
         faults = [
             Fault(f"{file.path}:{file.lines[at]}", what, "", "correct the line") for at, what in sorted(wrong.items())

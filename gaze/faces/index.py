@@ -17,6 +17,7 @@ SPLITS = ("train", "val", "test")
 UNUSED = "unused"  # context of clips, never a sample
 UNLABELLED = "unlabelled"  # published without gaze: for predictions that a server scores
 ATTRIBUTE = "attribute."  # what columns of further facts begin with
+SOURCE = "source"  # column of a copy: the path that the picture had where it was copied from
 
 
 def _numbers(count: int) -> pa.DataType:
@@ -63,8 +64,8 @@ class Faces(Protocol):
         """The bytes of the picture's own file, if it has one; raises ImageError."""
         ...
 
-    def missing(self, path: str) -> str | None:
-        """What is wrong with the picture, as far as one can tell without decoding it; None: nothing."""
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """What is wrong with some of these pictures, as far as one can tell without opening them all."""
         ...
 
     def clusters(self) -> list[list[str]]:

@@ -31,6 +31,12 @@ NAMES = {
 UNREAD = ("left", "right", "3dhead", "head3d", "gazeorigin")  # known, and needed by nothing here
 SOURCE = "the GazeHub scripts for 3D gaze (phi-ai.buaa.edu.cn/Gazehub)"
 
+_LOST = (
+    "no column of gaze, which other files of the folder have",
+    "3DGaze, 2DGaze or gaze in the header",
+    "correct the header, or move the file elsewhere",
+)
+
 
 @dataclass(frozen=True)
 class LabelFile:
@@ -39,6 +45,11 @@ class LabelFile:
     path: Path
     columns: dict[str, list[str]]
     lines: list[int]  # numbers in the file, from 1
+
+    @property
+    def has_gaze(self) -> bool:
+        """Is there a column of gaze?"""
+        return bool({"vector", "angles"} & set(self.columns))
 
     def numbers(self, meaning: str, count: int) -> tuple[Float[np.ndarray, "n c"], dict[int, str]]:
         """A column of comma-separated numbers, and what is wrong in which place; NaN there and where there is no column."""
@@ -95,9 +106,13 @@ def label_files(folder: Path) -> list[Path]:
     return files
 
 
-def first(*columns: Sequence[str] | None) -> Sequence[str]:
-    """The first column that is there."""
-    return next((column for column in columns if column is not None), ())
+def lost_gaze(files: Sequence[LabelFile]) -> dict[Path, list[Fault]]:
+    """The faults of files without gaze beside others that have it; published test files have none and are at no fault."""
+    found = {}
+    for file in files if any(file.has_gaze for file in files) else ():
+        if not file.has_gaze and not file.path.stem.startswith("test") and file.path.parent.name != "test":
+            found[file.path] = [Fault(f"{file.path}:{number}", *_LOST) for number in file.lines or [1]]
+    return found
 
 
 def _text(path: Path) -> str:

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 Limit = float | Mapping[str, float | None] | None
 
 
-def within(table: pa.Table, yaw_max_deg: Limit, pitch_max_deg: Limit) -> pa.Table:
-    """The rows whose gaze is within both limits, those of other data sets, and those without labels.
+def within(table: pa.Table, yaw_max_deg: Limit, pitch_max_deg: Limit) -> np.ndarray:
+    """Which rows have gaze within both limits, are of other data sets, or have no labels.
 
     Args:
         yaw_max_deg, pitch_max_deg: for all, or by name of the data set; null: none.
@@ -41,4 +41,4 @@ def within(table: pa.Table, yaw_max_deg: Limit, pitch_max_deg: Limit) -> pa.Tabl
                 kept &= (dataset != name) | (angles[:, column] <= most) | (words(table, "split") == UNLABELLED)
     if not kept.all():
         log.info("%d of %d samples look beyond the limits and are left out", (~kept).sum(), len(kept))
-    return table.filter(pa.array(kept))
+    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError
+from gaze.faces.checks import check_angles
 from gaze.faces.conversions import ANGLES, chosen, of_angles, to_pitch_yaw
-from gaze.faces.files import LazyFiles, numbered, opened, whole_root
+from gaze.faces.files import LazyFiles, array_row, opened, whole_root
 from gaze.faces.index import index_table, joined
 
 LABELS = 16  # gaze 2, head pose 2, six landmarks
@@ -48,7 +49,9 @@ class MPIIMat:
         tables, faults = [], []
         for path in files:
             try:
-                tables.append(self._table(path))
+                table, wrong = self._table(path)
+                tables.append(table)
+                faults += wrong
             except (ImageError, KeyError, ValueError) as error:
                 expected = f"Data/data [n, 3, h, w] and Data/label [n, {LABELS}]"
                 faults.append(Fault(str(path), str(error).strip("\"'"), expected, "fetch it again"))
@@ -59,12 +62,7 @@ class MPIIMat:
 
     def picture(self, path: str) -> UInt8[Tensor, "3 H W"]:
         """The picture of a row of a file; see `Faces.picture`."""
-        name, row = numbered(path)
-        file = self._files(os.path.join(self.root, name))
-        try:
-            pixels = np.asarray(file["Data/data"][row])
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); fetch the file again") from error
+        pixels = array_row(self._files, self.root, path, "Data/data")
         pixels = pixels.round().clip(0, 255).astype(np.uint8)  # stored as floats
         return torch.from_numpy(np.ascontiguousarray(pixels[::-1] if self.bgr else pixels))
 
@@ -72,21 +70,21 @@ class MPIIMat:
         """None: pictures are in arrays."""
         return None
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: there are as many pictures as rows."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """None: folds are of one person each."""
         return []
 
-    def _table(self, path: Path) -> pa.Table:
+    def _table(self, path: Path) -> tuple[pa.Table, list[Fault]]:
         with opened(str(path)) as file:
             labels, shape = np.asarray(file["Data/label"], dtype=np.float64), file["Data/data"].shape
         if labels.ndim != 2 or labels.shape[1] != LABELS or len(labels) != shape[0]:
             raise ValueError(f"labels {list(labels.shape)} beside pictures {list(shape)}")
         count = len(labels)
-        return index_table(
+        table = index_table(
             count,
             dataset=self.name,
             subject=path.stem,
@@ -96,3 +94,4 @@ class MPIIMat:
             gaze=of_angles(labels[:, :2], self.angles),
             head=to_pitch_yaw(labels[:, 2:4], self.angles),
         )
+        return check_angles(table, to_pitch_yaw(labels[:, :2], self.angles))

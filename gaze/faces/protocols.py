@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from gaze.datasets.faults import DatasetError
 from gaze.datasets.splits import draw
 from gaze.faces.checks import refuse_shared
 from gaze.faces.index import SPLITS, UNLABELLED, UNUSED, by_number, people, words
+from gaze.faces.shots import shots
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ def parts_of(
     if held.person is not None:
         return _person(table, part, person, held, val_subjects)
     if held.dataset is not None:
-        part = _whole(dataset, part, usable, held, names)
+        part = _whole(table, dataset, part, usable, held, names)
     else:
         tested = _subjects(held, person[usable], names, clusters)
         if tested is not None:
@@ -111,7 +113,11 @@ def parts_of(
                     last = _last(name, person[rows & np.isin(part, ("", "train"))], test_subjects, "test_subjects")
                     part = np.where(rows & np.isin(person, last), "test", part)
     part = np.where(part == "", "train", part).astype(object)
+    if val_subjects is not None and not isinstance(val_subjects, int):
+        val_subjects = _known(val_subjects, by_number(person.tolist()), "val_subjects")
     for name in names:
+        if name in _list(held.dataset):  # its shots, which are all trained on
+            continue
         rows = dataset == name
         if (part[rows] == "train").any() and not (part[rows] == "val").any():
             validated = _validated(name, person[rows & (part == "train")], val_subjects)
@@ -129,15 +135,21 @@ def rows_of(part: np.ndarray, person: np.ndarray, split: str) -> np.ndarray:
         looked_at = training[: max(1, round(SEEN * len(training)))]
         rows = (part == "train") & np.isin(person, looked_at)
         if len(looked_at):
-            log.warning("validation is on %s, who are trained on: figures flatter", ", ".join(looked_at[:3]))
+            _warn_seen(", ".join(looked_at[:3]))
     return rows
+
+
+@cache
+def _warn_seen(names: str) -> None:
+    """Once, although training and evaluation open the split several times."""
+    log.warning("validation is on %s, who are trained on: figures flatter", names)
 
 
 def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int | None = None) -> list[list[str]]:
     """The subjects of each fold: as published, else everybody alone, or dealt in turn to `count` folds.
 
     Raises:
-        DatasetError: somebody is in two folds, or one has nobody.
+        DatasetError: somebody is in two folds or in none, or one has nobody.
     """
     ordered = by_number(subjects)
     if clusters:
@@ -151,14 +163,21 @@ def folds(subjects: Sequence[str], clusters: Sequence[Sequence[str]], count: int
         )
     several = sorted({name for fold in found for name in fold if sum(name in other for other in found) > 1})
     empty = [number for number, fold in enumerate(found) if not fold]
-    if several or empty:
-        what = f"{', '.join(several[:5])} in several" if several else f"nobody in {', '.join(map(str, empty))}"
+    left = [name for name in ordered if not any(name in fold for fold in found)]
+    if several or empty or left:
+        what = (
+            f"{', '.join(several[:5])} in several"
+            if several
+            else f"nobody in {', '.join(map(str, empty))}"
+            if empty
+            else f"{', '.join(left[:5])} in none"
+        )
         raise DatasetError(f"{len(found)} folds of {len(ordered)} subjects have {what}; expected everybody in one fold")
     return found
 
 
 def _whole(
-    dataset: np.ndarray, part: np.ndarray, usable: np.ndarray, held: HoldOut, names: Sequence[str]
+    table: pa.Table, dataset: np.ndarray, part: np.ndarray, usable: np.ndarray, held: HoldOut, names: Sequence[str]
 ) -> np.ndarray:
     target, train = _list(held.dataset), _list(held.train)
     train = train or [name for name in names if name not in target]
@@ -176,7 +195,7 @@ def _whole(
     others = np.isin(dataset, train) & np.isin(part, ("", "train", "val"))
     result = np.where(tested, "test", np.where(others, part, UNUSED)).astype(object)
     for name in target if held.shots else ():
-        rows = _few(np.flatnonzero(tested & (dataset == name)), held.shots or 0, name)
+        rows = shots(table, np.flatnonzero(tested & (dataset == name)), held.shots or 0)
         result[rows] = "train"
         log.warning("%d labelled samples of %s are trained on, and tested on are the others", len(rows), name)
     return result
@@ -206,13 +225,8 @@ def _person(
         raise DatasetError(f"{name} has {len(own)} labelled samples; expected more than hold_out.shots={held.shots}")
     result = np.full(len(part), UNUSED, dtype=object)
     result[own] = "test"
-    result[_few(own, held.shots, name)] = "train"
+    result[shots(table, own, held.shots)] = "train"
     return result
-
-
-def _few(rows: np.ndarray, count: int, name: str) -> np.ndarray:
-    """So many of the rows, the same ones every time."""
-    return np.array(sorted(rows.tolist(), key=lambda row: draw(f"{name}/{row}"))[:count], dtype=np.int64)
 
 
 def _subjects(held: HoldOut, person: np.ndarray, names: Sequence[str], clusters: Clusters) -> list[str] | None:
@@ -233,7 +247,7 @@ def _subjects(held: HoldOut, person: np.ndarray, names: Sequence[str], clusters:
     return _known(wanted, everybody)
 
 
-def _known(wanted: Sequence[str], everybody: Sequence[str]) -> list[str]:
+def _known(wanted: Sequence[str], everybody: Sequence[str], key: str = "hold_out") -> list[str]:
     """Full names of subjects that may be given without their data set."""
     found = []
     for name in wanted:
@@ -241,7 +255,7 @@ def _known(wanted: Sequence[str], everybody: Sequence[str]) -> list[str]:
         if len(full) != 1:
             shown = ", ".join(everybody[:20]) + (", ..." if len(everybody) > 20 else "")
             what = f"is in {' and '.join(full)}" if full else "is nobody"
-            raise DatasetError(f"hold_out: {name!r} {what}; expected one of {shown}")
+            raise DatasetError(f"{key}: {name!r} {what}; expected one of {shown}")
         found += full
     return found
 
@@ -252,7 +266,7 @@ def _validated(name: str, training: np.ndarray, val_subjects: int | Sequence[str
     if isinstance(val_subjects, int):
         return _last(name, training, val_subjects, "val_subjects") if val_subjects else []
     here = by_number(training.tolist())
-    return [full for full in here if full in val_subjects or full.split("/", 1)[1] in val_subjects]
+    return [full for full in here if full in val_subjects]
 
 
 def _last(name: str, person: np.ndarray, count: int, key: str) -> list[str]:

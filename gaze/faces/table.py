@@ -22,12 +22,11 @@ from torch import Tensor
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError, decode_image
 from gaze.faces.files import LazyFiles, numbered, whole_root
-from gaze.faces.index import INDEX, joined
+from gaze.faces.index import INDEX, SOURCE, joined
 
 VERSION = "1"
 ABOUT = b"faces.about"  # key of a file's metadata
 BYTES = "face_bytes"
-SOURCE = "source"  # where the picture was
 GROUP = 16  # rows that are read together, so few because training takes them in any order
 REMEDY = "write it again with tools/prepare_directions.py"
 _PLACE = ("path", "file", "row")  # what the reader says anew
@@ -79,7 +78,7 @@ class FaceTable:
                     f"{path} is of {self._about(name).name}, and others of {self.name}; move it elsewhere"
                 )
             opened = self._open(path)
-            columns = [column for column in opened.schema_arrow.names if column not in (BYTES, SOURCE)]
+            columns = [column for column in opened.schema_arrow.names if column != BYTES]
             missing = [column for column in _STORED if column not in columns]
             if missing:
                 raise DatasetError(f"{path} lacks the columns {', '.join(missing)}; {REMEDY}")
@@ -104,9 +103,9 @@ class FaceTable:
         except (pa.ArrowInvalid, OSError, IndexError) as error:
             raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); {REMEDY}") from error
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: a row has its picture."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """The subjects of each published fold; see `Faces.clusters`."""
@@ -148,8 +147,10 @@ class FaceWriter:
 
     def write(self, rows: pa.Table, pictures: Sequence[bytes]) -> None:
         """Append rows of an index table with their pictures."""
-        kept = [name for name in rows.column_names if name not in _PLACE]
-        table = rows.select(kept).append_column(SOURCE, rows["path"])
+        kept = [name for name in rows.column_names if name not in (*_PLACE, SOURCE)]
+        # Of a copy of a copy, where the first was made from
+        source = rows[SOURCE if SOURCE in rows.column_names else "path"]
+        table = rows.select(kept).append_column(SOURCE, source)
         self._waiting.append(table.append_column(BYTES, pa.array(pictures, pa.binary())))
         while sum(map(len, self._waiting)) >= GROUP:
             table = pa.concat_tables(self._waiting).combine_chunks()

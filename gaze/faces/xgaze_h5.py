@@ -16,8 +16,9 @@ from torch import Tensor
 
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError
+from gaze.faces.checks import check_angles
 from gaze.faces.conversions import of_angles
-from gaze.faces.files import LazyFiles, numbered, opened, whole_root
+from gaze.faces.files import LazyFiles, array_row, opened, whole_root
 from gaze.faces.index import UNLABELLED, index_table, joined
 
 SPLIT_FILE = "train_test_split.json"
@@ -58,7 +59,9 @@ class XGazeH5:
             for name in names:
                 try:
                     with opened(os.path.join(self.root, part, name)) as file:
-                        tables.append(self._table(part, name, file))
+                        table, wrong = self._table(part, name, file)
+                    tables.append(table)
+                    faults += wrong
                 except (ImageError, KeyError, ValueError) as error:
                     what = str(error).strip("\"'")
                     faults.append(Fault(f"{self.root}/{part}/{name}", what, "arrays of one length", "fetch it again"))
@@ -69,21 +72,16 @@ class XGazeH5:
 
     def picture(self, path: str) -> UInt8[Tensor, "3 H W"]:
         """The picture of a row of a file; see `Faces.picture`."""
-        name, row = numbered(path)
-        file = self._files(os.path.join(self.root, name))
-        try:
-            bgr = file["face_patch"][row]
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); fetch the file again") from error
+        bgr = array_row(self._files, self.root, path, "face_patch")
         return torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)
 
     def stored(self, path: str) -> bytes | None:
         """None: pictures are in arrays."""
         return None
 
-    def missing(self, path: str) -> str | None:
+    def missing(self, paths: Sequence[str]) -> dict[str, str]:
         """None: there are as many pictures as rows."""
-        return None
+        return {}
 
     def clusters(self) -> list[list[str]]:
         """None are published."""
@@ -99,7 +97,7 @@ class XGazeH5:
                 f"{path} can't be used ({error}); expected lists of file names {', '.join(self.parts)}, from {SOURCE}; restore it"
             ) from error
 
-    def _table(self, part: str, name: str, file: h5py.File) -> pa.Table:
+    def _table(self, part: str, name: str, file: h5py.File) -> tuple[pa.Table, list[Fault]]:
         count, subject = len(file["face_patch"]), Path(name).stem
         angles = _padded(file, "face_gaze", count, 2)
         gaze = of_angles(angles, "pitch_yaw")
@@ -107,7 +105,7 @@ class XGazeH5:
         unknown = np.arange(count) >= (len(file["face_gaze"]) if labelled else 0)
         camera = _padded(file, "cam_index", count, 1)[:, 0]
         frame = _padded(file, "frame_index", count, 1)[:, 0]
-        return index_table(
+        table = index_table(
             count,
             dataset=self.name,
             subject=subject,
@@ -121,6 +119,7 @@ class XGazeH5:
             head=_padded(file, "face_head_pose", count, 2),
             normalisation=_padded(file, "face_mat_norm", count, 9),
         )
+        return check_angles(table, angles)
 
 
 def _padded(file: h5py.File, name: str, count: int, width: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def balance_loss(
     share = routing.score / (routing.score.sum(-1, keepdim=True) + 1e-20)
     there = share.new_ones(shape) if seen is None else seen.to(share.dtype)
     picked, share = (rearrange(x, "(b k) e -> b k e", b=shape[0]) for x in (routing.picked, share))
-    share = share * there[..., None]
+    share = share.masked_fill(there[..., None] == 0, 0.0)
     if scope == "batch":
         picked, share, there = (x.flatten(0, 1)[None] for x in (picked, share, there))
     asked = picked.sum(1) / picked.sum((1, 2)).clamp(min=1.0)[:, None]

@@ -62,6 +62,8 @@ class Router(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "t d"], seen: Bool[Tensor, "t"] | None = None) -> Routing:
         """The choice of each token; those that are not `seen` ask nobody."""
+        if seen is not None:
+            tokens = tokens.masked_fill(~seen[:, None], 0.0)  # NaN times 0 would be NaN in losses and gradients
         with torch.autocast(tokens.device.type, enabled=False):
             logits = tokens.float() @ self.weight.float()
             score = logits.sigmoid() if self.score == "sigmoid" else logits.softmax(-1)

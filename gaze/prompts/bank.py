@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,18 +51,8 @@ class Bank:
     role: str
     entries: tuple[Entry, ...]
 
-    def mirrored(self) -> tuple[int | None, ...]:
-        """For each entry the row of that which fits a picture flipped left to right; None: there is none.
 
-        It follows from the directions, so that it holds for any wording and order. A context stays as it is.
-        """
-        if self.role != "gaze":
-            return tuple(range(len(self.entries)))
-        ways = [entry.direction or (0.0, 0.0) for entry in self.entries]
-        return tuple(next((j for j, way in enumerate(ways) if math.dist(way, (-x, y)) < 1e-4), None) for x, y in ways)
-
-
-def read_banks(banks: Mapping[str, Mapping[str, Any]]) -> tuple[Bank, ...]:
+def read_banks(banks: Mapping[str, Any]) -> tuple[Bank, ...]:
     """The banks of a config: name -> role, and a list of entries with id, text and, if of gaze, dir.
 
     Raises:
@@ -89,7 +80,7 @@ def digest(banks: Sequence[Bank], templates: Sequence[str]) -> str:
         },
     }
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 
 def check_templates(templates: Sequence[str]) -> None:
@@ -101,9 +92,11 @@ def check_templates(templates: Sequence[str]) -> None:
         )
 
 
-def _bank(name: str, bank: Mapping[str, Any]) -> Bank:
+def _bank(name: str, bank: object) -> Bank:
     if not NAME.fullmatch(name):
         raise BankError(name, 0, None, f"the name is {name!r}; expected small letters, digits and underscores")
+    if not isinstance(bank, Mapping):
+        raise BankError(name, 0, None, f"it is {bank!r}; expected role and entries")
     if unknown := [key for key in bank if key not in ("role", "entries")]:
         raise BankError(name, 0, None, f"it has {', '.join(unknown)}; expected only role and entries")
     role, listed = bank.get("role"), bank.get("entries") or []
@@ -123,7 +116,10 @@ def _bank(name: str, bank: Mapping[str, Any]) -> Bank:
     return Bank(name, str(role), entries)
 
 
-def _entry(bank: str, role: str, number: int, entry: Mapping[str, Any]) -> Entry:
+def _entry(bank: str, role: str, number: int, entry: object) -> Entry:
+    if not isinstance(entry, Mapping):
+        raise BankError(bank, number, "no id", f"it is {entry!r}; expected {', '.join(KEYS)}, as in conf/prompts/bank")
+
     def wrong(found: str) -> BankError:
         return BankError(bank, number, entry.get("id", "no id"), found)
 
@@ -134,15 +130,16 @@ def _entry(bank: str, role: str, number: int, entry: Mapping[str, Any]) -> Entry
         # YAML reads an unquoted no, off or n as a truth value
         if not isinstance(value, str) or not value.strip():
             raise wrong(f"{key} is {value!r}; expected a text: put it in quotes")
+    text = unicodedata.normalize("NFC", entry["text"])  # one vector and one digest, however an editor writes an accent
     way = entry.get("dir")
     if role != "gaze":
         if way is not None:
             raise wrong(f"dir is {way}, but the bank is of role {role}; take it out, or make the role gaze")
-        return Entry(entry["id"], entry["text"])
+        return Entry(entry["id"], text)
     if way is None:
         raise wrong("it has no dir; every entry of a gaze bank needs the direction it means: x right, y down")
     numbers = isinstance(way, Sequence) and all(isinstance(v, (int, float)) and math.isfinite(v) for v in way)
     if not numbers or len(way) != 2:
         raise wrong(f"dir is {way!r}; expected two numbers, x to the right and y down")
     length = math.hypot(*way)
-    return Entry(entry["id"], entry["text"], (way[0] / length, way[1] / length) if length else (0.0, 0.0))
+    return Entry(entry["id"], text, (way[0] / length, way[1] / length) if length else (0.0, 0.0))

@@ -20,7 +20,7 @@ from tests.audit.faces import SIDE, face, people, predict, write
 
 LAPTOP = "Face Origin WhichEye 3DGaze 2DGaze 2DHead Smat"
 G360 = "Face Origin 3DGaze 2DGaze"
-STATUS = {"lengths", "units", "vectors against angles", "sides", "heads", "medians"}
+STATUS = {"rows", "lengths", "units", "vectors against angles", "sides", "heads", "medians"}
 
 
 def test_a_folder_that_is_right_and_a_model_that_agrees(tmp_path):
@@ -70,9 +70,22 @@ def test_heads_of_mirrored_samples_are_not_used(tmp_path):
     labels = folder / "Label" / "p00.label"
     labels.write_text(labels.read_text().replace(" left ", " right "))
     (source,) = open_folder(folder)
-    assert {v.check for v in audit(source, faces=0).verdicts if v.status in (UNKNOWN, DOUBT)} == {"heads"}
+    found = audit(source, predict)  # which asks for pictures, and there are none
+    assert {v.check for v in found.verdicts if v.status in (UNKNOWN, DOUBT)} == {"heads", "pictures"}
+    assert found.picture is None
     with pytest.raises(UserError, match="unpack the images"):
         source.face(0)
+
+
+def test_rows_that_can_not_be_read_contradict(tmp_path):
+    folder = write(tmp_path, LAPTOP, pictures=False)
+    labels = folder / "Label" / "p00.label"
+    labels.write_text(labels.read_text().replace(" left ", " left more ", 1))
+    (folder / "Label" / "p01.label").write_text("Face 3DGase\na.png 0,0,-1\n")
+    (source,) = open_folder(folder)
+    (wrong,) = (v for v in audit(source, faces=0).verdicts if v.status == WRONG)
+    assert wrong.found.startswith(f"2 can't be read: {labels}:2: 8 fields; expected the header's 7")
+    assert "p01.label:2: no column of gaze" in wrong.found
 
 
 def test_folders_that_hold_nothing_to_audit(tmp_path):

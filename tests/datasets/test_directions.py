@@ -123,7 +123,7 @@ def test_cutting_normalised_faces_is_refused(tmp_path):
         (lambda root: edit(root, 3, trees.numbers(TRUE[1] * [-1, -1, 1]), "0,0,2"), r"train\.label:3: gaze is 2 long"),
         (lambda root: edit(root, 3, "Face\\2", "Face\\1"), r"train\.label:3: Image/train/Face/1\.jpg has a row before"),
         (lambda root: (root / "Image/train/Face/2.jpg").unlink(), r"train\.label:3: .*there is no such file"),
-        (lambda root: (root / "Image/train/Face/2.jpg").write_bytes(b"\xff\xd8no"), r"train\.label:3: .*2\.jpg"),
+        (lambda root: (root / "Image/train/Face/2.jpg").write_bytes(b""), r"train\.label:3: .*2\.jpg"),
     ],
 )
 def test_faults_are_told_with_file_and_row_or_left_out_and_counted(change, found, broken):
@@ -135,6 +135,16 @@ def test_faults_are_told_with_file_and_row_or_left_out_and_counted(change, found
     assert len(samples.faults) == 1
     with pytest.raises(DatasetError, match="more than skip_limit"):
         data(broken, on_corrupt="skip", skip_limit=0.01)
+
+
+def test_damaged_pictures_are_found_by_decoding_and_links_are_followed(broken):
+    picture = broken / "Image/train/Face/2.jpg"
+    picture.rename(broken / "Image/2.jpg")
+    picture.symlink_to(broken / "Image/2.jpg")
+    assert len(data(broken)) == 3
+    picture.write_bytes(b"\xff\xd8no")
+    with pytest.raises(DatasetError, match=r"train\.label:3: .*2\.jpg"):
+        data(broken, check="decode")
 
 
 def test_lengths_close_to_one_are_made_one_and_counted(broken, caplog):
@@ -177,3 +187,16 @@ def test_several_data_sets_train_together_and_one_can_be_left_out(root, tmp_path
     assert test.labels.datasets == ("mpiifacegaze",)
     assert test.group(0) == "mpiifacegaze/p00"
     torch.testing.assert_close(test.labels.gaze, torch.from_numpy(TRUE).float())
+
+
+def test_samples_that_were_trained_on_are_not_tested_whatever_else_is_left_out(tmp_path):
+    gaze = trees.directions(40)
+    source = opened("mpiifacegaze", trees.gazehub_mpii(tmp_path, gaze))
+    limit = float(np.degrees(np.abs(trees.pitch_yaw(gaze)[:, 1]).mean()))
+    opening = partial(Directions, source, hold_out={"person": "p00", "shots": 10}, check="labels")
+    wide, narrow = ({}, {"yaw_max_deg": limit})
+    for first, second in ((wide, narrow), (narrow, wide)):
+        train, test = opening(split="train", **first), opening(split="test", **second)
+        assert not {train.name(i) for i in range(len(train))} & {test.name(i) for i in range(len(test))}
+    assert opening(split="test").facts == {"shots": "10 labelled samples of p00 are drawn to train on"}
+    assert opening(split="test", **narrow).facts["limits"] == f"yaw to {limit:g} deg"

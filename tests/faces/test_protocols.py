@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
 from gaze.datasets.faults import DatasetError
+from gaze.faces.facts import facts_of
 from gaze.faces.index import SPLITS, index_table, joined, people, words
 from gaze.faces.protocols import folds, hold_out, parts_of, rows_of
 from tests.faces import trees
@@ -60,9 +62,12 @@ def test_validation_is_on_the_last_subjects_by_number():
     assert split(EYEDIAP, "p16", val=["p3"])["val"] == {"eyediap/p3"}
 
 
-def test_without_validation_people_everybody_trains_and_some_are_looked_at():
+def test_without_validation_people_everybody_trains_and_some_are_looked_at(caplog):
     part = parts_of(MPII, hold_out("p03"), None, 0, {})
-    rows = rows_of(part, people(MPII), "val")
+    names = people(MPII) + " who is told of once"
+    rows = rows_of(part, names, "val")
+    assert (rows == rows_of(part, names, "val")).all()
+    assert caplog.text.count("who are trained on: figures flatter") == 1
     assert (part == "train").sum() == 14 * 3
     assert rows.any()
     assert (part[rows] == "train").all()
@@ -87,6 +92,37 @@ def test_a_few_samples_of_a_person_or_a_data_set_may_be_trained_on():
     assert (part == "test").sum() == 1
     part = parts_of(ALL, hold_out({"dataset": "eyediap", "train": "xgaze", "shots": 4}), None, 0, {})
     assert ((words(ALL, "dataset") == "eyediap") & (part == "train")).sum() == 4
+
+
+def test_shots_are_all_trained_on_and_nobody_of_theirs_is_validated_on():
+    part = parts_of(ALL, hold_out({"dataset": "mpiifacegaze", "train": "xgaze", "shots": 20}), 5, 0, {})
+    target = words(ALL, "dataset") == "mpiifacegaze"
+    assert [(part[target] == name).sum() for name in ("train", "val", "test")] == [20, 0, 25]
+    assert len(set(people(ALL)[part == "val"])) == 5
+
+
+@pytest.mark.parametrize(
+    ("held", "table"),
+    [
+        ({"dataset": "mpiifacegaze", "train": "xgaze", "shots": 20}, ALL),
+        ({"person": "p03", "shots": 20}, people_of("mpiifacegaze", ["p03"], 60)),
+    ],
+)
+def test_a_copy_and_other_rows_beside_them_leave_shots_as_they_are(held, table):
+    def trained(table, names):
+        return set(words(table, names)[(parts_of(table, hold_out(held), None, 0, {}) == "train")])
+
+    before = trained(table, "path")
+    copy = index_table(
+        len(table),
+        **{name: table[name].to_pylist() for name in ("dataset", "subject", "split")},
+        path=[f"part-00000.parquet#{n}" for n in range(len(table))],
+        source=table["path"].to_pylist(),
+    )
+    order = np.random.default_rng(0).permutation(len(copy))
+    assert trained(copy.take(order), "source") == before
+    fewer = table.filter(pa.array(np.arange(len(table)) % 7 != 0))
+    assert not (before & set(words(fewer, "path"))) - trained(fewer, "path")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +150,10 @@ def test_mixed_up_protocols_are_refused():
         folds(["a", "b"], [["a", "b"], ["a"]])
     with pytest.raises(DatasetError, match="nobody in 1"):
         folds(["a"], [["a"], ["c"]])
+    with pytest.raises(DatasetError, match="b in none"):
+        folds(["a", "b"], [["a"]])
+    with pytest.raises(DatasetError, match="val_subjects: 'p99' is nobody"):
+        split(MPII, "p01", val=["p02", "p99"])
     with pytest.raises(DatasetError, match="val_subjects is 15"):
         split(MPII, val=15)
 
@@ -123,6 +163,16 @@ def test_people_in_two_published_splits_are_told_with_their_rows():
     with pytest.raises(DatasetError, match=r"gaze360/a is in test \(f.label:0\) and train \(f.label:0\)"):
         split(twice)
     assert np.isin(parts_of(GAZE360, hold_out(None), None, 0, {}), (*SPLITS, "unused")).all()
+
+
+def test_what_is_not_as_published_is_a_fact():
+    limits = {"yaw": {"eyediap": 42.0, "xgaze": None}, "pitch": 30.0}
+    facts = facts_of(hold_out({"fold": 0}), ["eyediap"], {}, limits)
+    assert facts["folds"] == "nonstandard: subjects are dealt to 4 in turn"
+    assert facts["limits"] == "yaw of eyediap to 42 deg; pitch to 30 deg"
+    assert not facts_of(
+        hold_out({"fold": 0}), ["eyediap"], {"eyediap": [["p1"]]}, {"yaw": None, "pitch": {"eyediap": None}}
+    )
 
 
 def sweep(name):

@@ -91,6 +91,16 @@ def test_a_bad_line_is_told_with_file_and_number(tmp_path):
     assert "expected" in str(faults[1])
 
 
+def test_a_file_that_lost_its_gaze_is_a_fault_and_a_published_test_file_is_none(tmp_path):
+    trees.label(tmp_path / "Label/p1.label", "Face 3DGaze", ["p1/1.jpg 0,0,-1"])
+    trees.label(tmp_path / "Label/p2.label", "Face 3DGase", ["p2/1.jpg 0,0,-1", "p2/2.jpg 0,0,-1"])
+    trees.label(tmp_path / "Label/test.label", "Face", ["p3/1.jpg"])
+    table, faults = opened("mpiifacegaze", tmp_path).index()
+    assert [fault.where for fault in faults] == [f"{tmp_path}/Label/p2.label:{n}" for n in (2, 3)]
+    assert "no column of gaze" in str(faults[0])
+    assert table["split"].to_pylist() == ["", UNLABELLED]
+
+
 def test_columns_are_found_by_name_in_either_spelling(tmp_path, caplog):
     header = "Weather svec RVEC 3dgaze metapath face"
     trees.label(tmp_path / "Label/p1.label", header, ["fair 1,1,1 0,0,0.1 0,0,-1 1_A_DS_S_15 p1/face/1.jpg"])
@@ -125,6 +135,20 @@ def test_damaged_arrays_are_told_by_file(tmp_path):
     assert "subject0003.h5: is damaged or no HDF5 file" in str(faults[0])
     with pytest.raises(ImageError, match=r"subject0000\.h5#9"):
         faces.picture("train/subject0000.h5#9")
+
+
+@pytest.mark.parametrize("name", ["xgaze", "xgaze_h5", "mpii_mat"])
+def test_degrees_are_no_radians(name, tmp_path, monkeypatch):
+    make = {"xgaze": trees.gazehub_xgaze, "xgaze_h5": trees.raw_xgaze, "mpii_mat": trees.raw_mpii}[name]
+    radians = trees.pitch_yaw
+    monkeypatch.setattr(trees, "pitch_yaw", lambda gaze: np.degrees(radians(gaze)))
+    gaze = np.array([[0, 0, -1.0]] * 5 + [[0, -0.6, -0.8]])
+    table, faults = opened(name, make(tmp_path, gaze)).index()
+    assert (len(table) - (name == "xgaze"), len(faults)) == (5, 1)  # one is of the test file, which has no labels
+    assert "gaze is pitch 36.87, yaw" in str(faults[0])
+    assert "expected radians, pitch within pi/2 and yaw within pi; convert degrees" in str(faults[0])
+    where = {"xgaze": "train.label:7", "xgaze_h5": "subject0010.h5:1", "mpii_mat": "p01.mat:2"}[name]
+    assert faults[0].where.endswith(where)
 
 
 def test_each_process_opens_arrays_for_itself(tmp_path, monkeypatch):

@@ -40,6 +40,8 @@ def test_a_table_says_what_the_reader_said(name, make, tmp_path, monkeypatch):
     for a, b in zip(after["path"].to_pylist(), before["path"].to_pylist(), strict=True):
         assert torch.equal(table.picture(a), faces.picture(b))
         assert faces.stored(b) in (None, table.stored(a))
+    prepare(table, tmp_path / "again")
+    assert FaceTable(str(tmp_path / "again")).index()[0]["source"].to_pylist() == before["path"].to_pylist()
     with pytest.raises(ImageError, match="part-00000"):
         table.picture("part-00000.parquet#99")
 

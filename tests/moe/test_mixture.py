@@ -161,6 +161,19 @@ def test_what_is_asked_of_the_router_is_one_where_use_is_even_and_teaches_it(sco
     assert not made.router.bias.requires_grad
 
 
+def test_what_is_not_there_may_be_no_number_and_teaches_the_router_nothing():
+    tokens, seen = torch.randn(2, 9, WIDTH), torch.ones(2, 9, dtype=torch.bool)
+    seen[0, 0] = False
+    found = []
+    for value in (0.0, torch.nan):
+        made = mixture()
+        tokens[0, 0] = value
+        asked = made(tokens, seen)
+        (asked.balance + asked.router_z).backward()
+        found.append((asked.balance.detach(), asked.router_z.detach(), made.router.weight.grad))
+    torch.testing.assert_close(found[1], found[0])
+
+
 def test_a_sequence_may_be_uneven_where_a_batch_is_even():
     picked = torch.eye(2).repeat_interleave(3, 0)  # one sequence asks the first expert only, the other the second
     routing = Routing(torch.zeros(6, 1).long(), torch.ones(6, 1), picked, picked, picked)

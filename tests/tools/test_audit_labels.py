@@ -16,7 +16,7 @@ def test_a_folder_is_judged_and_drawn(tmp_path):
     done = run_command(tmp_path, TOOL, "folder=wrong", "kind=gaze360", "faces=2")
     assert done.returncode == 1, done.stderr
     assert "vectors are (x, y, z)" in done.stdout
-    assert "1 of 6 checks contradict" in done.stdout
-    (report,) = json.loads((tmp_path / "wrong" / "audit" / "audit.json").read_text())["audits"]
+    assert "1 of 7 checks contradict" in done.stdout
+    (report,) = json.loads((tmp_path / "outputs" / "audit" / "wrong" / "audit.json").read_text())["audits"]
     assert report["contradicted"]
-    assert (tmp_path / "wrong" / "audit" / "arrows_gaze360.png").stat().st_size > 1000
+    assert (tmp_path / "outputs" / "audit" / "wrong" / "arrows_gaze360.png").stat().st_size > 1000

@@ -18,6 +18,7 @@ def test_label_files_become_a_table_and_a_report(tmp_path):
     assert done.returncode == 1
     assert "ERROR: 1 rows can't be used: raw/Label/train.label:4: " in done.stdout
     assert "5 rows of 3 subjects (test 1, train 2, unused 1, val 1)" in done.stdout
-    assert "1 findings make it unfit to train on as it is" in done.stderr
+    assert "1 findings make the table in table unfit to train on" in done.stderr
+    assert "train on it" not in done.stdout
     assert "5 rows of 3 subjects" in (tmp_path / "table/report.md").read_text()
     assert len(FaceTable(str(tmp_path / "table")).index()[0]) == 5
