@@ -30,11 +30,12 @@ from gaze.evaluation import on_batches
 from gaze.hardware import Hardware
 from gaze.loading import release
 from gaze.pictures.direction_errors import calibration_picture, error_map
-from gaze.screens.table import LEFT_OUT, with_facts
+from gaze.screens.table import LEFT_OUT, facts_in, with_facts
 from gaze.tables import figure_table, plain_table
 from gaze.types import DirectionPrediction
 
 OpenSplit = Callable[..., Dataset]
+PROTOCOL = "protocol"  # of `gaze.screens.table.ABOUT`
 SHOWN = ("error_deg", "error_median_deg", "subject_error_deg", "coverage_68", "calibration_error", "nll", "ause")
 OF_SOME = ("class_accuracy", "class_chance", "jitter_deg_per_frame", "lag_frames")  # shown where there are such
 LUMA_OF_RGB = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -132,7 +133,9 @@ def predictions(
             others["ridge"] = ridge_guesses(tower, train, val, test_set, hardware, batch_size)
     names = [test_set.name(i) for i in range(len(test_set))]
     told = (found.rows, labels, names, others, found.chosen, temperature, found.right, found.seen)
-    return prediction_table(*told), found.loads
+    table = prediction_table(*told)
+    facts = getattr(test_set, "facts", {})
+    return with_facts(table, {PROTOCOL: "; ".join(facts.values())}) if facts else table, found.loads
 
 
 def report(
@@ -176,7 +179,7 @@ def report_again(table: Table, folder: Path, resamples: int = 1000, seed: int = 
         shown[name.replace("_", " ")] = {key: figure.value for key, figure in told.items()}
         ends[name.replace("_", " ")] = {key: figure.interval for key, figure in told.items() if figure.interval}
     if shown:
-        figure_table(shown, f"{len(table)} faces", ends)
+        figure_table(shown, ", ".join([f"{len(table)} faces", *filter(None, [facts_in(table).get(PROTOCOL)])]), ends)
     if LEFT_OUT in table.column_names:
         plain_table(fold_rows(table), "mean error of those whom the run never saw, degrees")
     print(f"written to {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")

@@ -27,7 +27,8 @@ AXES = {1: ("",), 2: ("_x", "_y"), 3: ("_x", "_y", "_z")}
 FLOATS = {name: [f"{name}{axis}" for axis in AXES[max(width, 1)]] for name, width in LENGTHS.items()}
 NUMBERS = ("orientation", "dot_index", "fixation")
 TEXTS = ("sample_id", "subject", "recording", "device", "kind")
-ABOUT = ("split", "model", "run", "fingerprint", "commit", "dataset")  # facts about whole tables, the same in each row
+# Facts about whole tables, the same in each row; protocol: what is not as published, such as samples that are left out
+ABOUT = ("split", "model", "run", "fingerprint", "commit", "dataset", "protocol")
 LEFT_OUT = "left_out"  # of tables from several runs: what the run of the row never saw
 UNIT, DEG_KIND = "unit", "deg_kind"  # of the points; whether err_deg is exact or approximate
 FACTS = tuple(field for fields in FLOATS.values() for field in fields)

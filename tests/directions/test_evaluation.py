@@ -214,6 +214,15 @@ def test_runs_that_leave_somebody_out_end_in_one_table(tmp_path):
     assert [file.name for file in (tmp_path / "two").iterdir()] == ["per_left_out.csv"]
 
 
+def test_a_table_says_what_of_its_protocol_is_not_as_published(tmp_path, capsys):
+    test_set = LabelledFaces("test", people=2)
+    test_set.facts = {"limits": "yaw to 42 deg"}
+    table, _ = predictions(Reader(sure=False), test_set, partial(LabelledFaces, people=2), CPU)
+    report(table, tmp_path, resamples=0)
+    assert "20 faces, yaw to 42 deg" in capsys.readouterr().out
+    assert {row["protocol"] for row in read(tmp_path, "summary.csv")} == {"yaw to 42 deg"}
+
+
 def test_people_of_train_set_neither_temperature_nor_penalty(capsys):
     open_split = partial(LabelledFaces, people=2)
 
