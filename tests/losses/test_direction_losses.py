@@ -193,7 +193,7 @@ def test_bins_of_another_width_than_the_loss_s_are_refused():
         (Pinball(), "direction_pinball"),
         (L2CS(), "direction_l2cs"),
         (Separation(), "keeps both streams"),
-        (PrototypeCE(), "gaze bank"),
+        (PrototypeCE(), "keep the stream f2 and a codebook with texts"),
     ],
 )
 def test_a_loss_names_what_it_needs(loss, hint):
