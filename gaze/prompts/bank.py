@@ -40,7 +40,7 @@ class Entry:
     def angle(self) -> float:
         """Of the direction in the picture's plane, radians from its right toward its top; NaN where there is none."""
         x, y = self.direction or (0.0, 0.0)
-        return math.atan2(-y, x) if x or y else math.nan
+        return math.atan2(0.0 - y, x) if x or y else math.nan  # -0.0 would turn the left into -pi
 
 
 @dataclass(frozen=True)
