@@ -1,6 +1,8 @@
 """Settings shared by all tests."""
 
+import copy
 import os
+from dataclasses import replace
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -9,6 +11,7 @@ from importlib.machinery import SourceFileLoader
 from unittest.mock import patch
 
 import torch
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from jaxtyping import _import_hook
 
 torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention
@@ -33,6 +36,22 @@ class CheckedLoader(_import_hook._JaxtypingLoader):
 
 
 _import_hook._JaxtypingLoader = CheckedLoader
+
+
+def read_once(read):
+    """Hydra's reading of a file of the config, remembered: hundreds of tests compose the same fifty files, half of their time."""
+    kept = {}
+
+    def reading(source, resource):
+        key = (source.path, str(resource), os.stat(resource).st_mtime_ns)
+        if key not in kept:
+            kept[key] = read(source, resource)
+        return replace(kept[key], config=copy.deepcopy(kept[key].config))
+
+    return reading
+
+
+ImportlibResourcesConfigSource._read_config = read_once(ImportlibResourcesConfigSource._read_config)
 
 
 def pytest_collection_modifyitems(items):
