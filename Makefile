@@ -28,7 +28,7 @@ demo: $(READY)
 	$(BIN)/python tools/demo.py
 
 test: lint
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

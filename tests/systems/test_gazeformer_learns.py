@@ -50,4 +50,4 @@ def test_it_sees_which_way_strangers_look_and_evaluation_says_how_far_to_trust_i
     assert re.fullmatch("[0-9a-f]{64}", origin["model.steering.prompts"]["prompts_sha256"])
     journal = (tmp_path / "run" / "metrics.jsonl").read_text()
     assert "router/" in journal
-    assert (tmp_path / "run" / "pictures" / "epoch_005.png").is_file()
+    assert (tmp_path / "run" / "pictures" / "epoch_004.png").is_file()
