@@ -41,7 +41,7 @@ def test_it_sees_which_way_strangers_look_and_evaluation_says_how_far_to_trust_i
     found = {(row["directions"], row["metric"]): float(row["value"]) for row in rows}
     assert found["pred", "error_deg"] < 0.5 * found["train_mean", "error_deg"], found
     assert found["pred", "error_deg"] < 0.7 * found["ridge", "error_deg"], found
-    assert 0.5 < found["pred", "coverage_68"] < 0.85, found
+    assert 0.4 < found["pred", "coverage_68"] < 0.9, found
     made = {file.name for file in folder.iterdir()}
     assert {"predictions.parquet", "per_subject.csv", "calibration.png", "errors.png", "routers.csv"} <= made
 
