@@ -16,6 +16,7 @@ from gaze.datasets.face_augment import ResizedCrop
 from gaze.datasets.face_view import Augmentation, FaceView, stacked
 from gaze.datasets.faults import DatasetError, EmptySplitError, Fault, report
 from gaze.datasets.image import ImageError
+from gaze.datasets.substitutes import REMEDY, Substitutes
 from gaze.faces.checks import check_columns, check_labels, check_pictures
 from gaze.faces.facts import facts_of
 from gaze.faces.index import Faces, joined, people
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 _POLICIES = ("raise", "skip")
 _CHECKS = ("labels", "pictures", "decode")
-_SUBSTITUTES = 8  # unreadable samples in a row before training stops anyway
-_REMEDY = "Correct them, or drop what is at fault: on_corrupt=skip"
 
 
 class Directions(Dataset):
@@ -117,8 +116,8 @@ class Directions(Dataset):
                 f"{self.title} holds no sample that can be used; the data has {there}; see hold_out, val_subjects and "
                 f"test_subjects to make splits. {report(self.title, faults) if faults else ''}"
             )
-        self._dropped = faults
-        self._judge(skip_limit, int(chosen.sum()))
+        answers = int(chosen.sum()) + len(faults)
+        self._substitutes = Substitutes(self.title, on_corrupt, faults, answers, skip_limit, "samples")
         self._table, self._rows = table, torch.from_numpy(np.flatnonzero(chosen))
         self._clips = (
             windows(table, part, np.flatnonzero(chosen), window, window_step, allow_cross_split_context)
@@ -126,14 +125,12 @@ class Directions(Dataset):
             else None
         )
         self.labels: DirectionLabels = direction_labels(table.filter(pa.array(chosen)))
-        self._replaced = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # written by loader workers
+        self._substitutes.begin(len(self))
 
     @property
     def faults(self) -> list[Fault]:
         """What was dropped at construction, and the samples that were replaced since, in any loader worker."""
-        found, do = "can't be read, and another sample takes its place", "restore it"
-        late = self._replaced.nonzero()[:, 0].tolist()
-        return [*self._dropped, *(Fault(self.name(i), found, "a readable picture", do) for i in late)]
+        return self._substitutes.faults(self.name, "sample", "a readable picture", "restore it")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -156,7 +153,7 @@ class Directions(Dataset):
         if generator is None:
             view, present = self._view(index)
             return self._batch(view, present, index)
-        view, present, index = self._readable(index)
+        (view, present), index = self._substitutes.readable(index, self._view)
         for augment in self.augmentations:
             view = augment(view, generator)
         return self._batch(view, present, index)
@@ -167,47 +164,40 @@ class Directions(Dataset):
         Raises:
             ImageError: a picture is missing or can't be read.
         """
-        return self._batch(*self._readable(index))
-
-    def _readable(self, index: int) -> tuple[FaceView, Tensor | None, int]:
-        for attempt in range(_SUBSTITUTES):
-            try:
-                return *self._view(index), index
-            except ImageError as error:
-                if self.on_corrupt != "skip" or attempt == _SUBSTITUTES - 1:
-                    raise
-                log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
-                self._replaced[index] = True
-                index = (index + 1) % len(self)
-        raise AssertionError("the loop returns or raises")
+        (view, present), index = self._substitutes.readable(index, self._view)
+        return self._batch(view, present, index)
 
     def _view(self, index: int) -> tuple[FaceView, Tensor | None]:
+        pictures: tuple[Tensor, ...]
         if self._clips is None:
-            rows, present = [int(self._rows[index])], None
+            pictures, present = (self._picture(int(self._rows[index])),), None
         else:
-            rows, present = self._clips[0][index].tolist(), torch.from_numpy(self._clips[1][index].copy())
-            rows, present = self._there(rows, present)
-        pictures = {row: self._picture(row) for row in dict.fromkeys(rows)}
+            pictures, present = self._clip(self._clips[0][index].tolist(), self._clips[1][index].copy())
         labels = self.labels
         # Copies: a slice would take the labels of all samples along when a worker sends it
-        return FaceView(
-            tuple(pictures[row] for row in rows), labels.gaze[index].clone(), labels.head[index].clone()
-        ), present
+        return FaceView(pictures, labels.gaze[index].clone(), labels.head[index].clone()), present
 
-    def _there(self, rows: list[int], present: Tensor) -> tuple[list[int], Tensor]:
-        """The clip with the nearest picture in place of those that can't be read, which are then not present."""
-        if self.on_corrupt != "skip":
-            return rows, present
-        centre = len(rows) // 2
+    def _clip(self, rows: list[int], present: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The pictures of a clip, with "skip" the nearest in place of those that can't be read, which are not present then.
+
+        Raises:
+            ImageError: that of the centre can't be read, or any without "skip".
+        """
+        read: dict[int, Tensor] = {}
         for place, row in enumerate(rows):
-            if present[place] and place != centre:
-                try:
-                    self._picture(row)
-                except ImageError as error:
-                    log.warning("%s; the nearest frame takes its place", error)
-                    present[place] = False
-        whole = present.nonzero()[:, 0].tolist()
-        return [rows[min(whole, key=lambda other: abs(other - place))] for place in range(len(rows))], present
+            if row in read:
+                continue
+            try:
+                read[row] = self._picture(row)
+            except ImageError as error:
+                if self.on_corrupt != "skip" or row == rows[len(rows) // 2]:
+                    raise
+                log.warning("%s; the nearest frame takes its place", error)
+                present[place] = False
+        there = [place for place in np.flatnonzero(present).tolist() if rows[place] in read]
+        nearest = [min(there, key=lambda other: abs(other - place)) for place in range(len(rows))]
+        chosen = [row if row in read else rows[near] for row, near in zip(rows, nearest, strict=True)]
+        return tuple(read[row] for row in chosen), torch.from_numpy(present)
 
     def _picture(self, row: int) -> Tensor:
         source = self.sources[self._table["dataset"][row].as_py()]
@@ -231,7 +221,7 @@ class Directions(Dataset):
             tables.append(table)
             faults += [*wrong, *more]
         if faults and self.on_corrupt == "raise":
-            raise DatasetError(f"{report(self.title, faults)}\n{_REMEDY}")
+            raise DatasetError(f"{report(self.title, faults)}\n{REMEDY}")
         return joined(tables), faults
 
     def _check_augmentations(self) -> None:
@@ -241,16 +231,6 @@ class Directions(Dataset):
                 f"dataset.augmentations has ResizedCrop, and {', '.join(cropped)} holds normalised pictures, whose parts "
                 "are what another camera sees; expected it for faces cut out by a box only; leave it out"
             )
-
-    def _judge(self, skip_limit: float, usable: int) -> None:
-        if self._dropped and self.on_corrupt == "raise":
-            raise DatasetError(f"{report(self.title, self._dropped)}\n{_REMEDY}")
-        total = usable + len(self._dropped)
-        if len(self._dropped) > skip_limit * total:
-            limit = f"more than skip_limit={skip_limit:g} of its {total} samples; correct them or raise the limit"
-            raise DatasetError(f"{report(self.title, self._dropped)}\nThat is {limit}")
-        if self._dropped:
-            log.warning("%s; skipped", report(self.title, self._dropped))
 
 
 _held = hold_out  # the argument of this name hides it

@@ -13,19 +13,19 @@ from torch import Tensor
 
 from gaze.datasets.annotations import Rows, pack
 from gaze.datasets.dataset import Dataset
-from gaze.datasets.faults import DatasetError, Fault, report
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, read_image, resize
 from gaze.datasets.image_checks import check_images, check_paths
 from gaze.datasets.label_checks import check_inside, check_labels
 from gaze.datasets.paths import inside
 from gaze.datasets.scene import Augmentation, Scene
+from gaze.datasets.substitutes import Substitutes
 from gaze.types import Batch, SceneInputs, SceneTargets
 
 log = logging.getLogger(__name__)
 
 _CHECKS = ("labels", "headers", "decode")
 _POLICIES = ("raise", "skip")
-_SUBSTITUTES = 8  # unreadable images in a row before training stops anyway
 
 
 class SceneImages(Dataset):
@@ -82,21 +82,22 @@ class SceneImages(Dataset):
         self._one_of("on_corrupt", on_corrupt, _POLICIES)
         self.root, self.split = root, split
         self.crop, self.augmentations = crop, list(augmentations)
-        self.on_corrupt, self.max_pixels, self.upright = on_corrupt, max_pixels, upright
+        self.max_pixels, self.upright = max_pixels, upright
         rows, faults = read()
         answers = len(rows) + len(faults)
         rows, more = _check(rows, root, check, max_pixels, upright, several_annotators, beyond_border)
-        self._dropped: list[Fault] = faults + more
-        self._judge(answers, len(rows), skip_limit)
+        title = f"the {split} split of {root}"
+        self._substitutes = Substitutes(title, on_corrupt, faults + more, answers, skip_limit, "rows")
+        if not len(rows):
+            raise DatasetError(f"{title} holds no head that can be used; expected at least one annotated image")
         self.labels = pack(rows)
-        self._replaced = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # written by loader workers
+        self._substitutes.begin(len(self))
 
     @property
     def faults(self) -> list[Fault]:
         """What was dropped at construction, and the images that were replaced since, in any loader worker."""
-        found, do = "can't be read, and another image takes its place", "restore the file, or remove the row"
-        late = self._replaced.nonzero()[:, 0].tolist()
-        return [*self._dropped, *(Fault(self.name(i), found, "a readable image", do) for i in late)]
+        do = "restore the file, or remove the row"
+        return self._substitutes.faults(self.name, "image", "a readable image", do)
 
     def __len__(self) -> int:
         return len(self.labels.path)
@@ -111,7 +112,7 @@ class SceneImages(Dataset):
         Raises:
             ImageError: the image can't be read, or is not as large as it was at construction.
         """
-        scene, index = self._scene(index, substitute=generator is not None and self.on_corrupt == "skip")
+        scene, index = self._substitutes.readable(index, self._native, substitute=generator is not None)
         if generator is not None and self.crop is not None:
             scene = self.crop(scene, generator)
         size = torch.tensor(scene.image.shape[-2:])
@@ -131,19 +132,6 @@ class SceneImages(Dataset):
         """Picture `index` at its own size, for people to look at."""
         return self._native(index).image
 
-    def _scene(self, index: int, substitute: bool) -> tuple[Scene, int]:
-        """Picture `index` as it is in its file, or the next one that can be read; and which one it is."""
-        for attempt in range(_SUBSTITUTES):
-            try:
-                return self._native(index), index
-            except ImageError as error:
-                if not substitute or attempt == _SUBSTITUTES - 1:
-                    raise
-                log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
-                self._replaced[index] = True
-                index = (index + 1) % len(self)
-        raise AssertionError("the loop returns or raises")
-
     def _native(self, index: int) -> Scene:
         file = inside(self.root, self.name(index))
         image = read_image(file, self.max_pixels, self.upright)
@@ -155,20 +143,6 @@ class SceneImages(Dataset):
         start, stop = self.labels.start[index : index + 2].tolist()
         # Copies: a slice would take the labels of all pictures along when a worker sends it.
         return Scene(image, self.labels.head_bbox[start:stop].clone(), self.labels.points[start:stop].clone())
-
-    def _judge(self, answers: int, left: int, skip_limit: float) -> None:
-        title = f"the {self.split} split of {self.root}"
-        if self._dropped and self.on_corrupt == "raise":
-            raise DatasetError(
-                report(title, self._dropped) + "\nCorrect them, or drop what is at fault: on_corrupt=skip"
-            )
-        if len(self._dropped) > skip_limit * answers:
-            limit = f"more than skip_limit={skip_limit:g} of its {answers} rows; correct them or raise the limit"
-            raise DatasetError(f"{report(title, self._dropped)}\nThat is {limit}")
-        if not left:
-            raise DatasetError(f"{title} holds no head that can be used; expected at least one annotated image")
-        if self._dropped:
-            log.warning("%s; skipped", report(title, self._dropped))
 
     def _size(self, image_size: Sequence[int]) -> tuple[int, int]:
         if len(image_size) != 2 or min(image_size) < 1:

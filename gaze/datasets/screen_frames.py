@@ -13,12 +13,12 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from gaze.datasets.dataset import Dataset
-from gaze.datasets.faults import DatasetError, Fault, report
-from gaze.datasets.image import ImageError
+from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
+from gaze.datasets.substitutes import Substitutes
 from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 INPUTS = (*STREAMS, "geometry", "landmarks", "imu", "orientation", "person")
 _POLICIES = ("raise", "skip")
-_SUBSTITUTES = 8  # unreadable frames in a row before training stops anyway
 
 
 @dataclass(frozen=True)
@@ -96,22 +95,23 @@ class ScreenFrames(Dataset):
         check_streams(streams)
         self.title, self.labels, self.facts, self._read = title, labels, facts, read
         self.streams, self.sizes, self.margin = tuple(streams), crop_sizes(face_size, eye_size), margin
-        self.augmentations, self.on_corrupt = list(augmentations), on_corrupt
+        self.augmentations = list(augmentations)
         self._points = _points(landmarks) if "landmarks" in streams else None
         self._mirror = None if self._points is None else torch.tensor(mirror_order(self._points))
         number = {name: i for i, name in enumerate(people)}
         self._person = torch.tensor([number.get(name, -1) for name in labels.subjects])
-        self._dropped = list(faults)
-        self._judge(skip_limit)
+        answers = len(labels) + len(faults)
+        self._substitutes = Substitutes(title, on_corrupt, faults, answers, skip_limit, "frames")
+        if not len(labels):
+            raise DatasetError(f"{title} holds no frame that can be used; expected at least one")
+        self._substitutes.begin(len(labels))
         self._chance = self._chances(balance)
-        self._replaced = torch.zeros(len(self), dtype=torch.bool).share_memory_()  # written by loader workers
 
     @property
     def faults(self) -> list[Fault]:
         """What was dropped at construction, and the frames that were replaced since, in any loader worker."""
-        found, do = "can't be read, and another frame takes its place", "restore it, or prepare the table again"
-        late = self._replaced.nonzero()[:, 0].tolist()
-        return [*self._dropped, *(Fault(self.name(i), found, "readable pictures", do) for i in late)]
+        do = "restore it, or prepare the table again"
+        return self._substitutes.faults(self.name, "frame", "readable pictures", do)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -233,16 +233,7 @@ class ScreenFrames(Dataset):
 
     def _readable(self, index: int, streams: Sequence[str] = STREAMS) -> tuple[ScreenView, int]:
         """Frame `index`, or with `on_corrupt` "skip" the next one that can be read; and which one it is."""
-        for attempt in range(_SUBSTITUTES):
-            try:
-                return self.view(index, streams), index
-            except ImageError as error:
-                if self.on_corrupt != "skip" or attempt == _SUBSTITUTES - 1:
-                    raise
-                log.warning("%s; sample %d takes its place", error, (index + 1) % len(self))
-                self._replaced[index] = True
-                index = (index + 1) % len(self)
-        raise AssertionError("the loop returns or raises")
+        return self._substitutes.readable(index, lambda number: self.view(number, streams))
 
     def _batch(self, view: ScreenView, index: int) -> Batch[ScreenInputs, ScreenTargets]:
         wanted = self.streams
@@ -298,20 +289,6 @@ class ScreenFrames(Dataset):
             balance,
         )
         return chance.cumsum(0)
-
-    def _judge(self, skip_limit: float) -> None:
-        if self._dropped and self.on_corrupt == "raise":
-            raise DatasetError(
-                report(self.title, self._dropped) + "\nCorrect them, or drop what is at fault: on_corrupt=skip"
-            )
-        answers = len(self.labels) + len(self._dropped)
-        if len(self._dropped) > skip_limit * answers:
-            limit = f"more than skip_limit={skip_limit:g} of its {answers} frames; correct them or raise the limit"
-            raise DatasetError(f"{report(self.title, self._dropped)}\nThat is {limit}")
-        if not len(self.labels):
-            raise DatasetError(f"{self.title} holds no frame that can be used; expected at least one")
-        if self._dropped:
-            log.warning("%s; skipped", report(self.title, self._dropped))
 
 
 _OF_LABELS = ("point", "screen_cm", "screen_px", "centre", "orientation", "kind", "device", "subject", "fixation")

@@ -126,5 +126,9 @@ def _spread(tokens: Tensor, plan: Plan) -> Tensor:
 def _collected(slots: Tensor, plan: Plan) -> Tensor:
     slots = F.pad(slots, (0, 0, 0, 1)) if plan.holes else slots
     parts = slots.index_select(0, plan.place.flatten()).unflatten(0, plan.place.shape)
-    wide = torch.float32 if slots.dtype in (torch.bfloat16, torch.float16) else slots.dtype
-    return parts.sum(1, dtype=wide).to(slots.dtype)
+    return parts.sum(1, dtype=wide(slots.dtype)).to(slots.dtype)
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """Where sums of numbers in this format are kept."""
+    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from gaze.moe.dispatch import Collect, Plan, Spread, padded_plan, slot_tokens, slot_weights, sorted_plan
+from gaze.moe.dispatch import Collect, Plan, Spread, padded_plan, slot_tokens, slot_weights, sorted_plan, wide
 from gaze.moe.router import Routing
 
 Backend = Literal["auto", "loop_sorted", "padded_bmm", "grouped_mm", "dense"]
@@ -135,7 +135,7 @@ class _Loop(torch.autograd.Function):
         token: Int[Tensor, "n"],
         ends: list[int],
     ) -> Float[Tensor, "t d"]:
-        found = torch.zeros_like(tokens, dtype=_wide(tokens.dtype))
+        found = torch.zeros_like(tokens, dtype=wide(tokens.dtype))
         kept = []
         for expert, (begin, end) in enumerate(pairwise([0, *ends])):
             rows = token[begin:end]
@@ -153,7 +153,7 @@ class _Loop(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Float[Tensor, "t d"]) -> tuple[Tensor | None, ...]:
         tokens, up, down, weight, token, *kept = ctx.saved_tensors
-        grad_tokens = torch.zeros_like(tokens, dtype=_wide(tokens.dtype))
+        grad_tokens = torch.zeros_like(tokens, dtype=wide(tokens.dtype))
         grad_up, grad_down, grad_weight = (torch.empty_like(x) for x in (up, down, weight))
         grad_weight[ctx.ends[-1] :] = 0.0  # tokens that are not there
         for expert, ((begin, end), both) in enumerate(zip(pairwise([0, *ctx.ends]), kept, strict=True)):
@@ -173,8 +173,3 @@ class _Loop(torch.autograd.Function):
             torch.mm(tokens.index_select(0, rows).t(), grad_both, out=grad_up[expert])
             grad_tokens.index_add_(0, rows, (grad_both @ up[expert].t()).to(grad_tokens.dtype))
         return grad_tokens.to(tokens.dtype), grad_up, grad_down, grad_weight, None, None
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    """Where sums are kept."""
-    return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
