@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from gaze.inference.direction_people import agreements, arrows_of, directions_of, heads_of, notes_of
@@ -84,9 +84,13 @@ class Clips:
         self.known: dict[tuple[int, int], dict[int, Tensor]] = {}  # by track, then by frame
 
     def __call__(
-        self, frame: int, tracks: Sequence[Track], alive: Sequence[Track], face: UInt8[Tensor, "n 3 h w"]
-    ) -> tuple[UInt8[Tensor, "n t 3 h w"], Bool[Tensor, "n t"]]:
-        """The clips of some people whose faces are seen now; the nearest takes the place of a face that is missing."""
+        self, frame: int, tracks: Sequence[Track], alive: Sequence[Track], face: Shaped[Tensor, "n ..."]
+    ) -> tuple[Shaped[Tensor, "n t ..."], Bool[Tensor, "n t"]]:
+        """The clips of some people whose faces are seen now; the nearest takes the place of a face that is missing.
+
+        Args:
+            face: what is kept of each, pictures or vectors.
+        """
         frames = [frame + (place - self.read) * self.step for place in range(self.window)]
         clips, present = [], []
         for track, now in zip(tracks, face, strict=True):
@@ -100,7 +104,7 @@ class Clips:
         kept = {(track.person, track.since) for track in alive}
         self.known = {key: faces for key, faces in self.known.items() if key in kept}
         if not clips:
-            return face[:, None].expand(-1, self.window, -1, -1, -1), torch.ones(0, self.window, dtype=torch.bool)
+            return face.new_empty(0, self.window, *face.shape[1:]), torch.ones(0, self.window, dtype=torch.bool)
         return torch.stack(clips), torch.stack(present)
 
 
@@ -128,8 +132,8 @@ def follow_directions(
     crowd = _Crowd(smoothing)
     known: DirectionView | None = None
     for waiting in batches(frames, batch_size):
-        looks = [_look(frame, faces, heads, name, tracker, clips) for frame in waiting if frame.number % every == 0]
-        said = iter(_said(predictor, looks))
+        looks = [_look(frame, faces, heads, name, tracker) for frame in waiting if frame.number % every == 0]
+        said = iter(_said(predictor, looks, clips))
         pictures, boxes = [look.frame.picture for look in looks], [look.boxes for look in looks]
         scenes = iter([None] * len(looks) if scene is None else scene(pictures, boxes))
         asked = iter(looks)
@@ -177,30 +181,31 @@ class _Look(NamedTuple):
     faces: Faces
     tracks: Sequence[Track]
     alive: Sequence[Track]
-    seen: Tensor  # of those who can be used: faces, or clips
-    present: Tensor | None
 
 
-def _look(
-    frame: Frame, faces: FaceSource, heads: HeadSource, name: str, tracker: Tracker, clips: Clips | None
-) -> _Look:
+def _look(frame: Frame, faces: FaceSource, heads: HeadSource, name: str, tracker: Tracker) -> _Look:
     boxes = heads(name, frame.picture, frame.number)
     tracks = tracker(frame.number, boxes, persons_of(heads, name, frame.number))
     alive = list(tracker.tracks)
     found = faces(f"{name}, frame {frame.number}", frame.picture, boxes)
-    seen, present = found.face[found.usable], None
-    if clips is not None:
-        usable = [track for track, use in zip(tracks, found.usable.tolist(), strict=True) if use]
-        seen, present = clips(frame.number, usable, alive, seen)
-    return _Look(frame, boxes, found, tracks, alive, seen, present)
+    return _Look(frame, boxes, found, tracks, alive)
 
 
-def _said(predictor: DirectionPredictor, looks: Sequence[_Look]) -> list[Directions]:
+def _said(predictor: DirectionPredictor, looks: Sequence[_Look], clips: Clips | None) -> list[Directions]:
     if not looks:
         return []
-    clips = [look.present for look in looks if look.present is not None]
-    seen, present = torch.cat([look.seen for look in looks]), torch.cat(clips) if clips else None
-    return split(predictor(joined([look.faces for look in looks]), seen, present), [len(look.boxes) for look in looks])
+    faces = joined([look.faces for look in looks])
+    seen, present = faces.face[faces.usable], None
+    if clips is not None:
+        kept = predictor.keep(seen).split([int(look.faces.usable.sum()) for look in looks])
+        made = [_clips_of(look, clips, now) for look, now in zip(looks, kept, strict=True)]
+        seen, present = (torch.cat(parts) for parts in zip(*made, strict=True))
+    return split(predictor(faces, seen, present), [len(look.boxes) for look in looks])
+
+
+def _clips_of(look: _Look, clips: Clips, kept: Tensor) -> tuple[Tensor, Tensor]:
+    usable = [track for track, use in zip(look.tracks, look.faces.usable.tolist(), strict=True) if use]
+    return clips(look.frame.number, usable, look.alive, kept)
 
 
 class _Crowd:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor, nn
 
 from gaze.concentration import quantile
@@ -61,7 +62,8 @@ class DirectionPredictor:
         temporal = getattr(model, "temporal", None)
         self.window, self.window_step = (1 if temporal is None else window), window_step
         self.causal: bool = temporal is not None and temporal.causal
-        self.model = hardware.compiled(model.eval())
+        self._fuses = self.window > 1 and hasattr(model, "tell")
+        self.model: Any = hardware.compiled(model.eval())
         self.face_size, self.hardware, self.amp, self.mirror = face_size, hardware, amp, mirror
 
     def of_faces(self, faces: Faces) -> Directions:
@@ -69,24 +71,38 @@ class DirectionPredictor:
         return self(faces, faces.face[faces.usable])
 
     @torch.no_grad()
+    def keep(self, face: UInt8[Tensor, "m 3 h w"]) -> Tensor:
+        """What clips are to be made of: the vectors of faces, which then go through their networks once, not in each clip.
+
+        Of a model that can't be asked for these it is the faces themselves.
+        """
+        if not self._fuses or not len(face):
+            return face
+        views = [face, face.flip(-1)] if self.mirror else [face]
+        with self.hardware.autocast(self.amp):
+            fused = [self.model.fuse(self.hardware.place(DirectionInputs(view)).face)[0] for view in views]
+        return torch.stack([vector.float().cpu() for vector in fused], 1)
+
+    @torch.no_grad()
     def __call__(
-        self, faces: Faces, seen: UInt8[Tensor, "m *t 3 h w"], present: Bool[Tensor, "m t"] | None = None
+        self, faces: Faces, seen: Shaped[Tensor, "m ..."], present: Bool[Tensor, "m t"] | None = None
     ) -> Directions:
         """Where people look, on the CPU.
 
         Args:
-            seen: of the m usable ones of these faces, one picture each, or a clip of which the model tells one moment.
+            seen: of the m usable ones of these faces, one picture each, or a clip, of what `keep` gave, of which the
+                model tells one moment.
             present: which pictures of the clips there are.
         """
         usable, count = faces.usable, len(faces.face)
         if not len(seen):
             nobody = torch.full((count, 3), torch.nan)
             return Directions(nobody, nobody.clone())
-        said = self._said(DirectionInputs(seen, present))
+        said = self._said(seen, present)
         gaze, disagreement = F.normalize(said.gaze, dim=-1), None
         concentration, spread = said.concentration, said.spread
         if self.mirror:
-            other = self._said(DirectionInputs(seen.flip(-1), present))
+            other = self._said(seen, present, mirrored=True)
             turned = mirrored(F.normalize(other.gaze, dim=-1))
             disagreement, gaze = angular_error(gaze, turned), F.normalize(gaze + turned, dim=-1)
             concentration, spread = _mean(concentration, other.concentration), _mean(spread, other.spread)
@@ -101,9 +117,13 @@ class DirectionPredictor:
         values = (camera, sight, concentration, cone(concentration, spread, gaze), disagreement)
         return Directions(*map(everybody, values))  # type: ignore[arg-type]
 
-    def _said(self, inputs: DirectionInputs) -> DirectionPrediction:
+    def _said(self, seen: Tensor, present: Tensor | None, mirrored: bool = False) -> DirectionPrediction:
+        device = self.hardware.device
         with self.hardware.autocast(self.amp):
-            found: DirectionPrediction = self.model(self.hardware.place(inputs))
+            if self._fuses and present is not None:
+                found: DirectionPrediction = self.model.tell(seen[:, :, int(mirrored)].to(device), present.to(device))
+            else:
+                found = self.model(self.hardware.place(DirectionInputs(seen.flip(-1) if mirrored else seen, present)))
         kept = DirectionPrediction(found.gaze, found.concentration, found.spread)
         return kept.float32().map(Tensor.cpu)
 

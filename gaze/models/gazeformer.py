@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from einops import pack, unpack
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gaze.types import DirectionInputs, DirectionPrediction
@@ -79,18 +79,20 @@ class GazeFormer(nn.Module):
             )
         faces, shape = pack([inputs.face], "* c h w")
         vector, facts = self.fuse(faces)
-        if self.temporal is not None:
-            frames = unpack(vector, shape, "* d")[0] if clips else vector[:, None]
-            read = self.temporal.read(frames.shape[1])
-            # What the way to a vector says is of one frame, as is the label.
-            facts |= {
-                name: facts[name].unflatten(0, frames.shape[:2])[:, read]
-                for name in EACH
-                if facts.get(name) is not None
-            }
-            vector = self.temporal(frames, inputs.present)
-        prediction: DirectionPrediction = self.output(vector)
-        return replace(prediction, **facts)
+        if self.temporal is None:
+            prediction: DirectionPrediction = self.output(vector)
+            return replace(prediction, **facts)
+        frames = unpack(vector, shape, "* d")[0] if clips else vector[:, None]
+        read = self.temporal.read(frames.shape[1])
+        # What the way to a vector says is of one frame, as is the label.
+        facts |= {
+            name: facts[name].unflatten(0, frames.shape[:2])[:, read] for name in EACH if facts.get(name) is not None
+        }
+        return replace(self.tell(frames, inputs.present), **facts)
+
+    def tell(self, frames: Float[Tensor, "b t d"], present: Bool[Tensor, "b t"] | None = None) -> DirectionPrediction:
+        """The direction of clips whose faces were fused before, each by itself."""
+        return self.output(self.temporal(frames, present))
 
     def fuse(self, face: Float[Tensor, "n 3 H W"]) -> tuple[Float[Tensor, "n d"], dict[str, Any]]:
         """The fused vector of each face, and what there is to say of the way to it, by field of the prediction."""

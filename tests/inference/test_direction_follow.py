@@ -10,16 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
+from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import gaze.inference.video
 from gaze.geometry import angular_error, pitch_yaw_to_vector
+from gaze.hardware import Hardware
 from gaze.inference.direction_follow import Clips, Smoothing, film_directions, follow_directions
+from gaze.inference.direction_predictor import DirectionPredictor
 from gaze.inference.direction_tables import BOTH, DIRECTIONS, direction_rows, rows_of_both
 from gaze.inference.faces import CroppedFaces, Cut
 from gaze.inference.one_euro import OneEuro
 from gaze.inference.tracks import Track, Tracker
 from gaze.inference.video_file import Frame
+from gaze.runs import build
 from tests.inference.films import MemoryWriter, film, looking_at
 from tests.inference.lookers import looker
 
@@ -104,6 +108,31 @@ def test_a_model_of_clips_gets_one_for_each_person():
     assert slope[0] == pytest.approx([0, 0, -1], abs=1e-4)  # who is aside is as bright to the left
     assert slope[1][0] / -slope[1][2] == pytest.approx(120 / 255, abs=1e-3)  # the mean of 0, 120 and 240
     assert [view.record for view in views[0]] == [view.record for view in views[1]]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_face_goes_through_its_networks_once_however_many_clips_it_is_in(mirror):
+    with initialize_config_module("gaze.conf"):
+        config = compose("train", overrides=["model=gazeformer_tiny", "temporal=transformer", "dir=unused"])
+    torch.manual_seed(0)
+    model = build(config.model)
+    torch.nn.init.normal_(model.temporal.out.weight)  # or neighbours say nothing
+    frames = bright([40 * i for i in range(5)], [0, 60, 120, 180, 240])
+    heads = heads_of([BOX], [BOX, FAR], [FAR], [BOX], [BOX, FAR])
+
+    def said(predictor, size):
+        views = follow_directions(predictor, WHOLE, heads, "v", frames, Tracker(), batch_size=size)
+        return [person["direction"]["sight"] for view in views for person in view.record["people"]]
+
+    predictor = DirectionPredictor(model, (8, 8), Hardware("cpu"), mirror=mirror, window=3)
+    encoded = []
+    hook = model.fusion.register_forward_hook(lambda module, args, fused: encoded.append(len(fused.vector)))
+    found = said(predictor, 2)
+    assert sum(encoded) == 7 * (1 + mirror)  # faces
+    hook.remove()
+    predictor._fuses = False  # clips of pictures instead
+    for one, other in zip(found, said(predictor, 5), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_tables_and_results_of_both_models(monkeypatch, tmp_path):
