@@ -232,26 +232,64 @@ class DirectionPrediction(Record):
 
 @dataclass(frozen=True)
 class FaceInputs(Record):
-    """What decides how a head looks in one view."""
+    """What decides how a head looks in one view.
 
-    gaze: Float[Tensor, "*b 2"]  # pitch, yaw in radians
-    head_pose: Float[Tensor, "*b 2"]
-    sample: Int[Tensor, "*b"]  # row of the per-sample corrections that the model stores
+    Heads live in a canonical frame (x to the picture's right when seen from the front, y up, z out of the face), from
+    which `pose` and `scale` take them to the world, and `world_to_camera` to the camera; see `gaze.head_frames`.
+    """
+
+    gaze: Float[Tensor, "*b 2"]  # pitch, yaw in the head's own frame, radians; (0, 0) is straight ahead
+    identity: Float[Tensor, "*b i"]  # code of the person
+    expression: Float[Tensor, "*b e"]  # code of what the face does
+    pose: Float[Tensor, "*b 6"]  # rotation vector in radians, then translation in units of the world
+    scale: Float[Tensor, "*b"]  # units of the world in one of the canonical frame
+    world_to_camera: Float[Tensor, "*b 4 4"]
+    camera: Float[Tensor, "*b 3 3"]  # matrix, px of the picture
+    sample: Int[Tensor, "*b"]  # row of the per-sample corrections that the model stores; -1: none
 
 
 @dataclass(frozen=True)
 class FaceTargets(Record):
-    """The photograph to reproduce, and where the head is in it."""
+    """The photograph to reproduce, and where in it are head and eyes; left and right as the picture shows them."""
 
     image: Shaped[Tensor, "*b 3 H W"]
-    mask: Bool[Tensor, "*b H W"] | None = None
+    head_mask: Bool[Tensor, "*b H W"] | None = None
+    left_eye_mask: Bool[Tensor, "*b H W"] | None = None
+    right_eye_mask: Bool[Tensor, "*b H W"] | None = None
+    landmarks: Float[Tensor, "*b l 3"] | None = None  # in the canonical frame; some vertices of the head behind them
+    gaze: Float[Tensor, "*b 3"] | None = None  # unit vector in the camera frame
+    head: Float[Tensor, "*b 2"] | None = None  # pitch, yaw of where the head faces, in the camera frame, radians
+    subject: Int[Tensor, "*b"] | None = None
 
 
 @dataclass(frozen=True)
 class FacePrediction(Record):
-    """The rendered view, in [0, 1]."""
+    """The rendered view, what it was made of, and what the model asks to minimise beside its likeness.
+
+    Images are RGB, about [0, 1]; raw ones are what is drawn before a neural renderer refines it.
+    """
 
     image: Float[Tensor, "*b 3 H W"]
+    alpha: Float[Tensor, "*b H W"] | None = None  # how much of a pixel the head covers, 0 to 1
+    raw: Float[Tensor, "*b 3 H W"] | None = None
+    face: Float[Tensor, "*b 3 H W"] | None = None  # all but the eyes, alone; in training only, as are the next
+    face_raw: Float[Tensor, "*b 3 H W"] | None = None
+    eyes: Float[Tensor, "*b 3 H W"] | None = None
+    eyes_raw: Float[Tensor, "*b 3 H W"] | None = None
+    latent: Float[Tensor, "*b z hz wz"] | None = None  # that the decoder of a VAE was given, scaled
+    landmarks: Float[Tensor, "*b l 3"] | None = None  # the neutral ones, deformed by the codes; canonical frame
+    depth: Float[Tensor, "*b h w"] | None = None  # expected depth in units of the world; 0 where there is nothing
+    # Corrections of this very sample, added to what it was given
+    identity_offset: Float[Tensor, "*b i"] | None = None
+    expression_offset: Float[Tensor, "*b e"] | None = None
+    camera_offset: Float[Tensor, "*b 6"] | None = None  # of `pose`
+    # Scalars, each a term of the loss of its own
+    deformation: Float[Tensor, ""] | None = None  # mean square of how far codes and pose move points
+    surface_distance: Float[Tensor, ""] | None = None  # mean distance of neutral landmarks from the surface
+    roughness: Float[Tensor, ""] | None = None  # mean square of the mesh's uniform Laplacian
+    factor_cosine: Float[Tensor, ""] | None = None  # how parallel the embeddings of gaze, pose, ... are
+    factor_overlap: Float[Tensor, ""] | None = None  # how much the subspaces overlap that read them
+    factor_collapse: Float[Tensor, ""] | None = None  # how little they vary
 
 
 # --- Collation ---------------------------------------------------------------------------------

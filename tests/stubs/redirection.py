@@ -38,7 +38,16 @@ class Views(Dataset):
         colour = torch.tensor([0.5 + pitch / 2 + yaw / 4, 0.5 + pitch / 2, 0.5]) + self.off[index]
         image = (255 * colour.clamp(0, 1)).to(torch.uint8)[:, None, None].expand(3, SIDE, SIDE).contiguous()
         row = torch.tensor(index if self.trained else NO_CORRECTION)
-        inputs = FaceInputs(self.gaze[index], torch.zeros(2), row)
+        inputs = FaceInputs(
+            gaze=self.gaze[index],
+            identity=torch.zeros(1),
+            expression=torch.zeros(1),
+            pose=torch.zeros(6),
+            scale=torch.tensor(1.0),
+            world_to_camera=torch.eye(4),
+            camera=torch.eye(3),
+            sample=row,
+        )
         return Batch(inputs, FaceTargets(image, torch.ones(SIDE, SIDE, dtype=torch.bool)), torch.tensor(index))
 
 
@@ -55,13 +64,13 @@ class Renderer(nn.Module):
         super().__init__()
         self.corrections = nn.Embedding(samples, 3)
         nn.init.zeros_(self.corrections.weight)
-        self.paint = nn.Sequential(nn.Linear(7, width), nn.GELU(), nn.Linear(width, 3 * (SIDE // 2) ** 2))
+        self.paint = nn.Sequential(nn.Linear(11, width), nn.GELU(), nn.Linear(width, 3 * (SIDE // 2) ** 2))
         self.refine = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 3, 3, padding=1)) if refine else None
 
     def forward(self, inputs: FaceInputs) -> FacePrediction:
         known = inputs.sample != NO_CORRECTION
         correction = self.corrections(inputs.sample.clamp(min=0)) * known[:, None]
-        painted = self.paint(torch.cat([inputs.gaze, inputs.head_pose, correction], dim=1))
+        painted = self.paint(torch.cat([inputs.gaze, inputs.pose, correction], dim=1))
         image = rearrange(painted, "b (c h w) -> b c h w", c=3, h=SIDE // 2)
         image = nn.functional.interpolate(image, scale_factor=2) if self.refine is None else self.refine(image)
         return FacePrediction(image.sigmoid())

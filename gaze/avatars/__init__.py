@@ -1,0 +1,1 @@
+"""Parts of heads in 3D: codes, point networks, meshes, regions, corrections."""
