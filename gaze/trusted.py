@@ -7,9 +7,11 @@ from collections.abc import Sequence
 # Parts of a model: all that loading somebody's run builds. None of them writes a file or opens a connection, but that
 # `weights` are read, and fetched if they are an address, where a checkpoint leaves a part to its source (gaze/sources.py).
 MODELS = (
+    "gaze.avatars.*",
     "gaze.backbones.*",
     "gaze.clip.*",
     "gaze.codebooks.*",
+    "gaze.eye_rotations.*",
     "gaze.fusions.*",
     "gaze.heads.*",
     "gaze.matching.*",
