@@ -16,6 +16,7 @@ MODELS = (
     "gaze.models.*",
     "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.rasterize.*",
     "gaze.temporal.*",
     "torch.nn.*",
 )
