@@ -18,6 +18,7 @@ MODELS = (
     "gaze.models.*",
     "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.rasterize.*",
     "gaze.temporal.*",
     "torch.nn.*",
 )
