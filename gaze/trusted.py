@@ -57,6 +57,7 @@ TRUSTED = (
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",
     "gaze.synthesis.direction_world.DirectionWorld",
+    "gaze.synthesis.head_world.HeadWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",
