@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 from gaze.heads.refined import Refined
-from gaze.rasterize.rasterizer import Rasterizer
 from torch import nn
 
 from gaze.avatars.corrections import Corrections
 from gaze.backbones.gaussian_head import GaussianHead
 from gaze.eye_rotations.explicit import ExplicitRotation
 from gaze.models.redirector import Redirector
+from gaze.rasterize.rasterizer import Rasterizer
 from gaze.types import FaceInputs
 
 SIDE = 24
