@@ -53,6 +53,7 @@ TRUSTED = (
     "gaze.loggers.logger.Logger",
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
+    "gaze.perceptual.*",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",
