@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,39 +30,42 @@ class PointMLP(nn.Module):
 
     def __init__(self, point: int, code: int, widths: Sequence[int], out: int, last_zero: bool = False) -> None:
         super().__init__()
-        self.point, self.code, self.skip = point, code, (len(widths) + 2) // 2
-        wide = [point + code, *widths, out]
-        self.layers = nn.ModuleList(
-            nn.Linear(before + (point + code if i == self.skip and i > 0 else 0), after)
-            for i, (before, after) in enumerate(zip(wide[:-1], wide[1:], strict=True))
-        )
+        self.point, self.code, self.skip = point, code, (len(widths) + 2) // 2 if widths else -1
+        again = [point + code if i == self.skip else 0 for i in range(len(widths) + 1)]
+        pairs = zip(pairwise([point + code, *widths, out]), again, strict=True)
+        self.layers = nn.ModuleList(nn.Linear(before + more, after) for (before, after), more in pairs)
         if last_zero:
-            nn.init.zeros_(self.layers[-1].weight)
-            nn.init.zeros_(self.layers[-1].bias)
+            for tensor in self._layer(len(widths)):
+                nn.init.zeros_(tensor)
 
     def forward(
         self, points: Float[Tensor, "#b g p"], code: Float[Tensor, "b c"] | None = None
     ) -> Float[Tensor, "b g o"]:
         """What each point gets in each sample. Points that all samples share have one row."""
-        hidden = points
-        for i, layer in enumerate(self.layers):
-            if i > 0:
-                hidden = F.leaky_relu(hidden, SLOPE)
-            if i == 0 or i == self.skip:
-                hidden = self._with_input(layer, hidden if i else None, points, code)
-            else:
-                hidden = layer(hidden)
+        hidden = self._read(0, points, code)
+        for i in range(1, len(self.layers)):
+            seen = self._read(i, points, code) if i == self.skip else None
+            hidden = self._step(i, F.leaky_relu(hidden, SLOPE), seen)
         return hidden
 
-    def _with_input(self, layer: nn.Module, hidden: Tensor | None, points: Tensor, code: Tensor | None) -> Tensor:
-        weight, bias = layer.weight, layer.bias
-        before = 0 if hidden is None else hidden.shape[-1]
-        answer = F.linear(points, weight[:, before : before + self.point])
-        if code is not None:
-            answer = answer + F.linear(code, weight[:, before + self.point :], bias)[:, None]
-        else:
-            answer = answer + bias
-        return answer if hidden is None else answer + F.linear(hidden, weight[:, :before])
+    def _read(self, i: int, points: Tensor, code: Tensor | None) -> Tensor:
+        """What a layer makes of the input, with its bias."""
+        weight, bias = self._layer(i)
+        own = weight[:, -(self.point + self.code) :]
+        if code is None:
+            return F.linear(points, own, bias)
+        return F.linear(points, own[:, : self.point]) + F.linear(code, own[:, self.point :], bias)[:, None]
+
+    def _step(self, i: int, hidden: Tensor, seen: Tensor | None) -> Tensor:
+        weight, bias = self._layer(i)
+        return (
+            F.linear(hidden, weight, bias) if seen is None else seen + F.linear(hidden, weight[:, : hidden.shape[-1]])
+        )
+
+    def _layer(self, i: int) -> tuple[Tensor, Tensor]:
+        layer = self.layers[i]
+        assert isinstance(layer, nn.Linear)
+        return layer.weight, layer.bias
 
 
 def neutral(x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b c"]:

@@ -15,11 +15,11 @@ from gaze.rotations import quaternion_product, quaternion_to_matrix
 
 
 class ExplicitRotation(nn.Module):
-    """x' = c + R(q) R_gaze (x - c) for each eye, with a centre c that depends on the codes a little, and a small turn q.
+    """x' = c + d + R(q) R_gaze (x - c) about the centre c of each eye: d is a small shift by the codes, q a small turn.
 
-    The turn q starts at none and learns what labels are off: the angle between optical and visual axis, and noise. The
-    published code learns the whole rotation, about the head's origin; turning about the eye's centre by the label is what
-    lets gaze go beyond what was trained on.
+    Both begin with none. The turn q learns what labels are off: the angle between optical and visual axis, and noise. The
+    published code learns the whole rotation, about the head's origin (Wei et al., ICCV 2025); turning about the eye's
+    centre by the label is what lets gaze go beyond what was trained on.
 
     Args:
         code: numbers of the codes of expression and identity.

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from gaze.heads.factors import MEMORY, MOMENTUM, Factors
+from gaze.losses.head_regularizers import Orthogonality
+from gaze.types import Batch, FacePrediction, FaceTargets, Progress
 from tests.stubs.drawing import face_inputs
 
 
@@ -119,3 +121,19 @@ def test_a_resumed_run_goes_on_alike_and_evaluation_changes_nothing():
         found = [module(face_inputs(2, seed=seed)) for module in (one, other)]
         assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
+
+
+def test_the_loss_makes_embeddings_orthogonal_without_collapse():
+    module, loss = factors(16, 16).train(), Orthogonality()
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+    inputs, image, found = face_inputs(32), torch.zeros(32, 3, 2, 2), []
+    batch = Batch(inputs, FaceTargets(image), torch.arange(32))
+    for _ in range(60):
+        figures = dict(zip(("factor_cosine", "factor_overlap", "factor_collapse"), module(inputs)[2:], strict=True))
+        optimizer.zero_grad()
+        loss(FacePrediction(image, **figures), batch, Progress(0, 10, 5)).backward()
+        optimizer.step()
+        found.append({name: figure.item() for name, figure in figures.items()})
+    assert found[-1]["factor_cosine"] < 0.3 * found[1]["factor_cosine"]
+    assert found[-1]["factor_overlap"] < 0.3 * found[0]["factor_overlap"]
+    assert found[-1]["factor_collapse"] < found[0]["factor_collapse"]
