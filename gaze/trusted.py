@@ -17,6 +17,7 @@ MODELS = (
     "gaze.moe.*",
     "gaze.prompts.*",
     "gaze.temporal.*",
+    "gaze.vaes.*",
     "torch.nn.*",
 )
 
