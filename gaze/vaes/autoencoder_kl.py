@@ -17,7 +17,7 @@ from gaze.tensor_files import differences
 from gaze.vaes.coders import Decoder, Encoder
 from gaze.vaes.sources import TRAIN, Source, read
 
-MOMENTUM = 0.99  # of the running spread of latents
+MOMENTUM = 0.9  # of the running spread: a batch has ten thousands of latents, and their spread grows in training
 
 
 class AutoencoderKL(nn.Module):
