@@ -20,6 +20,7 @@ MODELS = (
     "gaze.prompts.*",
     "gaze.rasterize.*",
     "gaze.temporal.*",
+    "gaze.vaes.*",
     "torch.nn.*",
 )
 
