@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gaze.heads.refined import Refined
 from torch import nn
 
 from gaze.avatars.corrections import Corrections
 from gaze.backbones.gaussian_head import GaussianHead
 from gaze.eye_rotations.explicit import ExplicitRotation
+from gaze.heads.refined import Refined
 from gaze.models.redirector import Redirector
 from gaze.rasterize.rasterizer import Rasterizer
 from gaze.types import FaceInputs
