@@ -100,17 +100,14 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch():
 
 
 def test_the_published_size_and_facts():
+    config, published = node("head", "renderer_unet"), {"features": 32, "feature_size": 128, "image_size": 512}
+    codes = {"identity": 80, "expression": 64}
     with torch.device("meta"):
-        sizes = {
-            embedding: sum(
-                p.numel() for p in build(node("head", "renderer_unet"), embedding=embedding)(32, 128, 512).parameters()
-            )
-            for embedding in (None, 128)
-        }
-        model = build(node("head", "renderer_unet"))(32, 128, 512)
+        models = {e: build(config, **published, **codes, embedding=e) for e in (None, 128)}
+    sizes = {e: sum(p.numel() for p in model.parameters()) for e, model in models.items()}
     assert 0.03e6 < sizes[None] < 0.04e6  # 0.55 M, of which 0.52 M are the background map
     assert sizes[128] < 0.25e6
-    assert model.facts == {"Renderer": "U-Net", "Stages": "2", "VAE": "Disabled"}
+    assert models[128].facts == {"Renderer": "U-Net Neural Renderer", "Stages": "2", "VAE": "Disabled"}
 
 
 @pytest.mark.parametrize(("feature_size", "image_size"), [(8, 24), (8, 20), (16, 8)])
