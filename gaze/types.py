@@ -283,6 +283,8 @@ class FacePrediction(Record):
     face_raw: Float[Tensor, "*b 3 H W"] | None = None
     eyes: Float[Tensor, "*b 3 H W"] | None = None
     eyes_raw: Float[Tensor, "*b 3 H W"] | None = None
+    wandered: Float[Tensor, "*b 3 H W"] | None = None  # the same head with another gaze, drawn at random
+    wandered_gaze: Float[Tensor, "*b 3"] | None = None  # that gaze, in the camera frame
     latent: Float[Tensor, "*b z hz wz"] | None = None  # that the decoder of a VAE was given, scaled
     mean: Float[Tensor, "*b z hz wz"] | None = None  # of the latents that an encoder gives, not scaled
     log_variance: Float[Tensor, "*b z hz wz"] | None = None
