@@ -81,6 +81,17 @@ def test_from_raw_it_starts_as_the_drawing():
     torch.testing.assert_close(large, flat[:, :3, :1, :1].expand(-1, -1, 16, 16), atol=1e-6, rtol=0)
 
 
+def test_a_half_number_format_leaves_the_growing_picture_exact():
+    model, (feature, alpha) = renderer(image_size=32, from_raw=True), drawing(2, size=8)
+    expected = model(feature, alpha, face_inputs(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        refined = model(feature.to(torch.float32), alpha, face_inputs(2))
+    assert refined.image.dtype == torch.float32
+    # Of the drawing itself, which the first layer of the stages has rounded, 3 digits are left
+    torch.testing.assert_close(refined.image, expected.image, atol=4e-3, rtol=0)
+    torch.testing.assert_close(refined.factor_overlap, expected.factor_overlap)
+
+
 def test_coverage_is_a_feature_that_starts_without_weight_and_learns():
     model = renderer()
     feature, alpha = drawing(1, size=8)
