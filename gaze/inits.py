@@ -1,12 +1,16 @@
-"""Where the first weights come from, when they are not the constructors' own: another run."""
+"""Where the first weights come from, when they are not the constructors' own: another run, or a first shape."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from gaze.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,49 @@ class Weights:
                     )
 
 
+class MeshToGaussians:
+    """Makes the Gaussians of GazeGaussian's second stage from the mesh that the first learned. Called once.
+
+    The first stage is rebuilt from its own config, so no option of it is lost.
+
+    Args:
+        run: directory of the first stage's run.
+        spheres: eyes begin as balls behind the lids; false: as the mesh's vertices there, as published.
+
+    Raises:
+        UserError: no run is given.
+    """
+
+    def __init__(self, run: str | None = None, spheres: bool = True) -> None:
+        if run is None:
+            raise UserError(
+                "init.run is null, but the second stage starts from a run of the first; train one by "
+                "'python -m gaze.train model=gazegaussian_mesh' and give its directory: init.run=outputs/gazegaussian_mesh/..."
+            )
+        self.run, self.spheres = run, spheres
+
+    def __call__(self, model: nn.Module) -> None:
+        """Fill the backbone of `model` in place.
+
+        Raises:
+            UserError: the run is not one of a mesh head.
+            ValueError: its dimensions are others; the message says which.
+        """
+        from gaze.avatars.handover import hand_over
+        from gaze.backbones.mesh_head import MeshHead
+        from gaze.runs import load_model
+
+        mesh = load_model(self.run).get_submodule("backbone")
+        if not isinstance(mesh, MeshHead):
+            raise UserError(
+                f"init.run={self.run} holds a {type(mesh).__name__}; expected a run of model=gazegaussian_mesh"
+            )
+        try:
+            hand_over(mesh, model.backbone, self.spheres)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"init from {self.run} does not fit: {error}") from error
+
+
 def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
 
@@ -68,3 +115,62 @@ def _problem(name: str, own: Tensor, other: Tensor | None) -> str:
     if other is None:
         return f"{name} is not there"
     return "" if own.shape == other.shape else f"{name} is {tuple(other.shape)} there and {tuple(own.shape)} here"
+
+
+class Sphere:
+    """Fits the signed distance of a mesh head to a sphere, so that there is a surface to begin with. Called once.
+
+    The published recipe is 300 steps of Adam, each with 8 x 1024 points of [-1.5, 1.5]^3 and a unit sphere at the origin.
+    Here points fill the head's own box, part of which theirs leaves out, where a fit may grow a second surface; and the
+    distance is squashed by tanh, as the network's answer is, which leaves the surface and its slope.
+
+    Args:
+        radius: canonical units.
+        centre: canonical frame.
+        steps: of Adam.
+        points: in each step.
+        lr: of Adam.
+        seed: of the points.
+    """
+
+    def __init__(
+        self,
+        radius: float = 1.0,
+        centre: Sequence[float] = (0.0, 0.0, 0.0),
+        steps: int = 300,
+        points: int = 8192,
+        lr: float = 1e-3,
+        seed: int = 0,
+    ) -> None:
+        if radius <= 0 or steps < 1 or points < 1 or len(centre) != 3:
+            raise ValueError(
+                f"init.radius is {radius}, init.centre {list(centre)}, init.steps {steps} and init.points {points}; expected "
+                "a positive radius, three numbers, and a step and a point or more"
+            )
+        self.radius, self.centre, self.steps, self.points, self.lr, self.seed = radius, centre, steps, points, lr, seed
+
+    def __call__(self, model: nn.Module) -> None:
+        """Fit the backbone of `model` in place.
+
+        Raises:
+            ValueError: the model has no backbone with a signed distance.
+        """
+        head: Any = dict(model.named_children()).get("backbone")
+        if not hasattr(head, "signed_distance"):
+            raise ValueError(
+                f"init=sphere fits backbone.signed_distance, which {type(model).__name__} has not; use it with "
+                "backbone=mesh_head, or leave init out"
+            )
+        generator = torch.Generator().manual_seed(self.seed)
+        low, high, centre = (torch.tensor(limit) for limit in (head.low, head.high, self.centre))
+        optimizer = torch.optim.Adam(head.geometry.parameters(), lr=self.lr)
+        error = torch.zeros(())
+        for _ in range(self.steps):
+            points = low + (high - low) * torch.rand(self.points, 3, generator=generator)
+            wanted = torch.tanh((points - centre).norm(dim=1) - self.radius)
+            error = (head.signed_distance(points) - wanted).square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            error.backward()
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        log.info("init: a sphere of radius %g, off by %.4f canonical units", self.radius, float(error.detach().sqrt()))

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 # Parts of a model: all that loading somebody's run builds. None of them writes a file or opens a connection, but that
 # `weights` are read, and fetched if they are an address, where a checkpoint leaves a part to its source (gaze/sources.py).
 MODELS = (
+    "gaze.avatars.*",
     "gaze.backbones.*",
     "gaze.clip.*",
     "gaze.codebooks.*",
+    "gaze.eye_rotations.*",
     "gaze.fusions.*",
     "gaze.heads.*",
     "gaze.matching.*",
     "gaze.models.*",
     "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.rasterize.*",
     "gaze.temporal.*",
+    "gaze.vaes.*",
     "torch.nn.*",
 )
 
@@ -32,6 +36,7 @@ TRUSTED = (
     "gaze.faces.gaze360.Gaze360",
     "gaze.faces.gazehub.GazeHub",
     "gaze.faces.mpii_mat.MPIIMat",
+    "gaze.faces.render_h5.RenderH5",
     "gaze.faces.table.FaceTable",
     "gaze.faces.xgaze_h5.XGazeH5",
     "gaze.losses.*",
@@ -55,6 +60,7 @@ TRUSTED = (
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",
     "gaze.synthesis.direction_world.DirectionWorld",
+    "gaze.synthesis.head_world.HeadWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",
