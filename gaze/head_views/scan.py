@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -129,6 +130,7 @@ def _keep(place: Path, stamp: str, scan: Scan) -> bool:
         np.savez(aside, stamp=np.array(stamp), **vars(scan))
         os.replace(aside, place)
     except OSError:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is none
+            aside.unlink()
         return False
     return True
