@@ -52,7 +52,7 @@ class MeshHead(nn.Module):
     def __init__(
         self,
         eye_rotation: nn.Module | None = None,
-        landmarks: int = 426,
+        landmarks: int = 424,
         identity: int = 80,
         expression: int = 64,
         point_feature: int = 128,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from gaze.heads.pixel_stages import PixelStages, raw_logit
 
@@ -62,15 +60,12 @@ class LatentOutput(nn.Module):
         size: height and width of the drawing.
         image_size: of the pictures.
         skip: mix in the drawing.
-        checkpoint_decoder: decode again in the backward pass, instead of keeping what that needs.
 
     Raises:
         ValueError: sizes do not fit.
     """
 
-    def __init__(
-        self, vae: nn.Module, channels: int, size: int, image_size: int, skip: bool, checkpoint_decoder: bool
-    ) -> None:
+    def __init__(self, vae: nn.Module, channels: int, size: int, image_size: int, skip: bool) -> None:
         super().__init__()
         known: Any = vae
         self.latent_channels = int(known.latent_channels)
@@ -81,7 +76,7 @@ class LatentOutput(nn.Module):
                 "latents of a whole number of cells that divides feature_size or is a multiple of it"
             )
         self.channels, self.image_size = self.latent_channels + skip, image_size
-        self.skip, self.checkpoint_decoder = skip, checkpoint_decoder
+        self.skip = skip
         self.start = nn.Conv2d(channels, self.latent_channels, 3, max(1, size // self.size), 1)
         self.vae = vae.requires_grad_(False).eval()
 
@@ -96,16 +91,11 @@ class LatentOutput(nn.Module):
         if start.shape[-1] != self.size:
             start = F.interpolate(start, (self.size, self.size), mode="bilinear")
         latent = start + residual[:, : self.latent_channels]
-        image = self._decoded(latent).float()
+        vae: Any = self.vae
+        image = vae.decode(latent).float()
         if self.skip:
             size = (self.image_size, self.image_size)
             share = (F.interpolate(residual[:, -1:], size, mode="bilinear") + OPEN).sigmoid()
             raw = F.interpolate(drawn[:, :3].float(), size, mode="bilinear").clamp(0, 1)
             image = raw + share * (image - raw)
         return Painted(image, latent)
-
-    def _decoded(self, latent: Tensor) -> Tensor:
-        vae: Any = self.vae
-        if self.checkpoint_decoder and torch.is_grad_enabled():
-            return checkpoint(vae.decode, latent, use_reentrant=False)  # type: ignore[return-value]
-        return vae.decode(latent)

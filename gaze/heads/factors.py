@@ -61,7 +61,8 @@ class Factors(nn.Module):
         given = (inputs.identity, inputs.expression, encoded(inputs.pose), encoded(inputs.gaze))
         embedding = torch.stack([embed(x) for embed, x in zip(self.embedders, given, strict=True)], 1)
         exact = embedding.float()
-        figures = (self._cosine(exact), self._overlap(), self._collapse(exact))
+        with torch.autocast(exact.device.type, enabled=False):
+            figures = (self._cosine(exact), self._overlap(), self._collapse(exact))
         if self.training:
             self._remember(exact.detach())
         return Factored(self.mixer(embedding.flatten(1)), embedding, *figures)
@@ -78,12 +79,11 @@ class Factors(nn.Module):
 
         The squared norm of W_k^T W_l is the inner product of W_k W_k^T and W_l W_l^T, so that no pair needs a product.
         """
-        with torch.autocast(self.mean.device.type, enabled=False):
-            layer: Any = self.mixer[0]
-            first = layer.weight.float().unflatten(1, (FACTORS, -1)).transpose(0, 1)  # [4 w e]
-            read = (first @ first.mT).flatten(1)
-            square = first.square().sum((1, 2))
-            return _of_pairs(read @ read.T / (square[:, None] * square + TINY))
+        layer: Any = self.mixer[0]
+        first = layer.weight.float().unflatten(1, (FACTORS, -1)).transpose(0, 1)  # [4 w e]
+        read = (first @ first.mT).flatten(1)
+        square = first.square().sum((1, 2))
+        return _of_pairs(read @ read.T / (square[:, None] * square + TINY))
 
     def _collapse(self, embedding: Float[Tensor, "n 4 e"]) -> Float[Tensor, ""]:
         """How much the standard deviation of an embedding's numbers falls short of 1 (VICReg's variance term)."""

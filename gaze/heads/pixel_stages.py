@@ -100,7 +100,8 @@ class _Stage(nn.Module):
     def grown(self, picture: Tensor) -> Tensor:
         if self.upsampler is None:
             return picture
-        return _blurred(F.interpolate(picture, scale_factor=2, mode="bilinear"), self.upsampler.kernel)
+        with torch.autocast(picture.device.type, enabled=False):
+            return _blurred(F.interpolate(picture, scale_factor=2, mode="bilinear"), self.upsampler.kernel)
 
 
 class _Upsampler(nn.Module):

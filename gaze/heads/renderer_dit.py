@@ -39,7 +39,6 @@ class DiTRenderer(nn.Module):
         factor_tokens: let the pixels' tokens also attend to the four embeddings.
         vae: whose decoder makes the picture; it is frozen here. None: pixels are made directly.
         skip: mix its picture with the drawing's own RGB.
-        checkpoint_decoder: spend time for memory in the VAE's decoder.
 
     Raises:
         ValueError: sizes do not fit, or heads do not divide the width.
@@ -63,7 +62,6 @@ class DiTRenderer(nn.Module):
         factor_tokens: bool = False,
         vae: nn.Module | None = None,
         skip: bool = True,
-        checkpoint_decoder: bool = True,
     ) -> None:
         super().__init__()
         if feature_size % patch:
@@ -73,7 +71,7 @@ class DiTRenderer(nn.Module):
         self.grid = feature_size // patch
         self.output: Any
         if vae is not None:
-            self.output = LatentOutput(vae, features + 1, feature_size, image_size, skip, checkpoint_decoder)
+            self.output = LatentOutput(vae, features + 1, feature_size, image_size, skip)
         elif image_size == feature_size:
             self.output = PixelOutput()
         else:
@@ -97,7 +95,7 @@ class DiTRenderer(nn.Module):
         nn.init.zeros_(self.last.bias)
         frozen = "Disabled" if vae is None else f"Enabled (z_channels={self.output.latent_channels}, frozen=True)"
         self.facts = {
-            "Renderer": "DiT",
+            "Renderer": "DiT Neural Renderer",
             "Depth": f"{depth}",
             "Num Heads": f"{heads}",
             "Patch Size": f"{patch}",

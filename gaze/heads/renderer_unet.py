@@ -56,7 +56,7 @@ class UNetRenderer(nn.Module):
             nn.init.zeros_(self.film.weight)
             nn.init.zeros_(self.film.bias)
         self.stages = PixelStages(features, image_size // feature_size, identity + expression, from_raw)
-        self.facts = {"Renderer": "U-Net", "Stages": f"{len(self.stages.stages)}", "VAE": "Disabled"}
+        self.facts = {"Renderer": "U-Net Neural Renderer", "Stages": f"{len(self.stages.stages)}", "VAE": "Disabled"}
 
     def forward(self, feature: Float[Tensor, "n c h w"], alpha: Float[Tensor, "n h w"], inputs: FaceInputs) -> Refined:
         """Pictures of drawings in features, with how much of a pixel is covered."""

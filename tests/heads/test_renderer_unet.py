@@ -81,6 +81,17 @@ def test_from_raw_it_starts_as_the_drawing():
     torch.testing.assert_close(large, flat[:, :3, :1, :1].expand(-1, -1, 16, 16), atol=1e-6, rtol=0)
 
 
+def test_a_half_number_format_leaves_the_growing_picture_exact():
+    model, (feature, alpha) = renderer(image_size=32, from_raw=True), drawing(2, size=8)
+    expected = model(feature, alpha, face_inputs(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        refined = model(feature.to(torch.float32), alpha, face_inputs(2))
+    assert refined.image.dtype == torch.float32
+    # Of the drawing itself, which the first layer of the stages has rounded, 3 digits are left
+    torch.testing.assert_close(refined.image, expected.image, atol=4e-3, rtol=0)
+    torch.testing.assert_close(refined.factor_overlap, expected.factor_overlap)
+
+
 def test_coverage_is_a_feature_that_starts_without_weight_and_learns():
     model = renderer()
     feature, alpha = drawing(1, size=8)
@@ -100,17 +111,14 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch():
 
 
 def test_the_published_size_and_facts():
+    config, published = node("head", "renderer_unet"), {"features": 32, "feature_size": 128, "image_size": 512}
+    codes = {"identity": 80, "expression": 64}
     with torch.device("meta"):
-        sizes = {
-            embedding: sum(
-                p.numel() for p in build(node("head", "renderer_unet"), embedding=embedding)(32, 128, 512).parameters()
-            )
-            for embedding in (None, 128)
-        }
-        model = build(node("head", "renderer_unet"))(32, 128, 512)
+        models = {e: build(config, **published, **codes, embedding=e) for e in (None, 128)}
+    sizes = {e: sum(p.numel() for p in model.parameters()) for e, model in models.items()}
     assert 0.03e6 < sizes[None] < 0.04e6  # 0.55 M, of which 0.52 M are the background map
     assert sizes[128] < 0.25e6
-    assert model.facts == {"Renderer": "U-Net", "Stages": "2", "VAE": "Disabled"}
+    assert models[128].facts == {"Renderer": "U-Net Neural Renderer", "Stages": "2", "VAE": "Disabled"}
 
 
 @pytest.mark.parametrize(("feature_size", "image_size"), [(8, 24), (8, 20), (16, 8)])
