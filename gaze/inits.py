@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
+from gaze.errors import UserError
+
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +60,49 @@ class Weights:
                     raise ValueError(
                         f"init.{key}: {glob!r} matches no tensor of this model. It has {', '.join(roots[:20])}"
                     )
+
+
+class MeshToGaussians:
+    """Makes the Gaussians of GazeGaussian's second stage from the mesh that the first learned. Called once.
+
+    The first stage is rebuilt from its own config, so no option of it is lost.
+
+    Args:
+        run: directory of the first stage's run.
+        spheres: eyes begin as balls behind the lids; false: as the mesh's vertices there, as published.
+
+    Raises:
+        UserError: no run is given.
+    """
+
+    def __init__(self, run: str | None = None, spheres: bool = True) -> None:
+        if run is None:
+            raise UserError(
+                "init.run is null, but the second stage starts from a run of the first; train one by "
+                "'python -m gaze.train model=gazegaussian_mesh' and give its directory: init.run=outputs/gazegaussian_mesh/..."
+            )
+        self.run, self.spheres = run, spheres
+
+    def __call__(self, model: nn.Module) -> None:
+        """Fill the backbone of `model` in place.
+
+        Raises:
+            UserError: the run is not one of a mesh head.
+            ValueError: its dimensions are others; the message says which.
+        """
+        from gaze.avatars.handover import hand_over
+        from gaze.backbones.mesh_head import MeshHead
+        from gaze.runs import load_model
+
+        mesh = load_model(self.run).get_submodule("backbone")
+        if not isinstance(mesh, MeshHead):
+            raise UserError(
+                f"init.run={self.run} holds a {type(mesh).__name__}; expected a run of model=gazegaussian_mesh"
+            )
+        try:
+            hand_over(mesh, model.backbone, self.spheres)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"init from {self.run} does not fit: {error}") from error
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ MODELS = (
     "gaze.models.*",
     "gaze.moe.*",
     "gaze.prompts.*",
+    "gaze.rasterize.*",
     "gaze.temporal.*",
     "torch.nn.*",
 )
@@ -58,6 +59,7 @@ TRUSTED = (
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",
     "gaze.synthesis.direction_world.DirectionWorld",
+    "gaze.synthesis.head_world.HeadWorld",
     "gaze.synthesis.scene_world.SceneWorld",
     "gaze.synthesis.screen_world.ScreenWorld",
     "gaze.trainer.Trainer",

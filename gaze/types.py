@@ -276,6 +276,8 @@ class FacePrediction(Record):
     face_raw: Float[Tensor, "*b 3 H W"] | None = None
     eyes: Float[Tensor, "*b 3 H W"] | None = None
     eyes_raw: Float[Tensor, "*b 3 H W"] | None = None
+    wandered: Float[Tensor, "*b 3 H W"] | None = None  # the same head with another gaze, drawn at random
+    wandered_gaze: Float[Tensor, "*b 3"] | None = None  # that gaze, in the camera frame
     latent: Float[Tensor, "*b z hz wz"] | None = None  # that the decoder of a VAE was given, scaled
     landmarks: Float[Tensor, "*b l 3"] | None = None  # the neutral ones, deformed by the codes; canonical frame
     depth: Float[Tensor, "*b h w"] | None = None  # expected depth in units of the world; 0 where there is nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,25 @@ logger = logging.getLogger(__name__)
 
 
 class EarlyStop(Callback):
-    """Stops after `patience` epochs in a row without a new best of the monitored figure."""
+    """Stops after `patience` epochs in a row in which the monitored figure did not get better by at least `min_delta`.
 
-    def __init__(self, patience: int = 10) -> None:
+    Slow progress adds up: an epoch is compared with the last one that was enough better, not with the one before.
+
+    Args:
+        patience: epochs.
+        min_delta: in the unit of the figure; 0: anything better is enough.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
         if patience < 1:
             raise ValueError(f"callback.early_stop.patience is {patience}; expected 1 or more epochs")
-        self.patience, self.waited = patience, 0
+        if not min_delta >= 0:
+            raise ValueError(f"callback.early_stop.min_delta is {min_delta}; expected a number from 0 on")
+        self.patience, self.min_delta, self.waited = patience, min_delta, 0
+        self.mark = math.nan  # the figure of the last epoch that was enough better
 
     def fit_start(self, trainer: Trainer) -> None:
         if trainer.mode == "last":
@@ -28,15 +42,26 @@ class EarlyStop(Callback):
         self.trainer = trainer
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
-        self.waited = 0 if trainer.improved else self.waited + 1
+        if trainer.improved and self._enough(metrics[trainer.monitor]):
+            self.waited, self.mark = 0, metrics[trainer.monitor]
+        else:
+            self.waited += 1
         if self.waited >= self.patience:
-            best = trainer.best[trainer.monitor]
-            logger.info("stopping: %s has not improved on %.5g for %d epochs", trainer.monitor, best, self.waited)
+            less = f" by {self.min_delta:g} or more" if self.min_delta else ""
+            logger.info(
+                "stopping: %s has not improved on %.5g%s for %d epochs", trainer.monitor, self.mark, less, self.waited
+            )
             trainer.stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"waited": self.waited}
+        return {"waited": self.waited, "mark": self.mark}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        # A run that was begun before there were marks was compared with its best.
         self.waited = state["waited"]
+        self.mark = state.get("mark", self.trainer.best.get(self.trainer.monitor, math.nan))
         self.trainer.stop = self.waited >= self.patience  # a run that stopped goes on with more patience
+
+    def _enough(self, now: float) -> bool:
+        gain = self.mark - now if self.trainer.mode == "minimize" else now - self.mark
+        return math.isnan(self.mark) or gain >= self.min_delta

@@ -1,4 +1,4 @@
-"""What a model asks to minimise beside its task: even use of experts, small router logits, codes near their queries."""
+"""What a model asks to minimise beside its task: even use of experts, codes near their queries, smooth meshes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gaze.losses.loss import Loss
 from gaze.schedules import Schedule
 from gaze.types import Batch, Progress
 
-Of = Literal["balance", "router_z", "commitment", "prompt_shift"]
+Of = Literal["balance", "router_z", "commitment", "prompt_shift", "deformation", "surface_distance", "roughness"]
 
 
 class Auxiliary(Loss):
     """A scalar that the prediction brings along.
 
     Args:
-        of: the field of `gaze.types.DirectionPrediction`.
+        of: the field of `gaze.types.DirectionPrediction` or `FacePrediction`.
         weight: of this term, a number or a schedule.
     """
 

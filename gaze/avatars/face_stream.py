@@ -1,0 +1,65 @@
+"""The Gaussians of everything but the eyes: they follow expression and identity near landmarks, the pose elsewhere."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gaze.avatars.encoding import WIDTH, encoded
+from gaze.avatars.point_mlp import PointMLP
+from gaze.avatars.posed import Canonical
+from gaze.avatars.regions import closeness, nearest
+from gaze.avatars.splats import Splats
+
+REACH = 0.3  # canonical units, of what a network moves a point by
+GAIN = 0.2  # of what networks add to scale, turn and opacity
+PARTS = (3, 4, 1)  # of these additions: log scale, quaternion, logit of the opacity
+
+
+class FaceStream(nn.Module):
+    """GazeGaussian's face stream (Wei et al., ICCV 2025, section 3.3).
+
+    Args:
+        count: Gaussians.
+        code: numbers of expression and identity.
+        point_feature: numbers that describe a Gaussian.
+        features: that are drawn; the first three are red, green, blue.
+        width: of hidden layers; half of it where only the pose is read.
+    """
+
+    def __init__(self, count: int, code: int, point_feature: int, features: int, width: int) -> None:
+        super().__init__()
+        pose, point = 6 * WIDTH, 3 * WIDTH
+        self.splats = Splats(count, point_feature, isotropic=False, opacity=0.3)
+        self.shape_colour = PointMLP(point_feature, code, [width] * 2, features)
+        self.pose_colour = PointMLP(point_feature, pose, [width // 2], features)
+        self.shape_attributes = PointMLP(point_feature, code, [width] * 3, sum(PARTS), last_zero=True)
+        self.pose_attributes = PointMLP(point_feature, pose, [width // 2] * 2, sum(PARTS), last_zero=True)
+        self.shape_deform = PointMLP(point, code, [width] * 5, 3)
+        self.pose_deform = PointMLP(point, pose, [width] * 2, 3)
+
+    def forward(
+        self, landmarks: Float[Tensor, "l 3"], code: Float[Tensor, "b c"], pose: Float[Tensor, "b 6"]
+    ) -> Canonical:
+        """The stream's Gaussians.
+
+        Args:
+            landmarks: neutral ones but for those of the eyes, and vertices: near them points follow the codes.
+        """
+        splats, seen = self.splats, encoded(pose)
+        with torch.no_grad():
+            by_code = closeness(nearest(splats.position, landmarks))[:, None]
+        by_pose = 1 - by_code
+        what, where = splats.described()[None], encoded(splats.position)[None]
+        colour = by_code * self.shape_colour(what, code).sigmoid() + by_pose * self.pose_colour(what, seen).sigmoid()
+        more = by_code * self.shape_attributes(what, code) + by_pose * self.pose_attributes(what, seen)
+        log_scale, turn, logit = (GAIN * more).split(PARTS, -1)
+        move = by_code * self.shape_deform(where, code).tanh() + by_pose * self.pose_deform(where, seen).tanh()
+        return Canonical(
+            mean=splats.position + REACH * move,
+            quaternion=splats.quaternion + turn,
+            scale=(splats.log_scale + log_scale).exp(),
+            opacity=(splats.opacity_logit + logit[..., 0]).sigmoid(),
+            feature=colour,
+        )

@@ -1,0 +1,67 @@
+"""What must hold where gaze wanders from the label's, although no picture shows it (after DiT-Gaze, arXiv 2511.11231)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gaze.geometry import angular_error
+from gaze.losses.loss import Loss
+from gaze.schedules import Schedule
+from gaze.types import Batch, DirectionInputs, FaceInputs, FacePrediction, FaceTargets, Progress
+
+NEAR = 0.06  # of the picture's side: what is so near the eyes may change with them
+
+
+class Leak(Loss):
+    """Mean absolute difference between a head and the same with another gaze, outside of the eyes: nothing else may change.
+
+    Only the view whose gaze wandered learns from it.
+
+    Raises:
+        ValueError: the model draws no such view, or the samples have no masks of the eyes.
+    """
+
+    def forward(
+        self, prediction: FacePrediction, batch: Batch[FaceInputs, FaceTargets], progress: Progress
+    ) -> Float[Tensor, ""]:
+        if not self.training:
+            return prediction.image.new_zeros(())
+        left, right = batch.targets.left_eye_mask, batch.targets.right_eye_mask
+        if prediction.wandered is None or left is None or right is None:
+            raise ValueError("loss.leak needs model.wander_rad above 0, and samples with masks of both eyes")
+        reach = max(1, round(NEAR * left.shape[-1]))
+        eyes = F.max_pool2d((left | right)[:, None].float(), 2 * reach + 1, 1, reach)
+        kept = 1 - eyes
+        difference = (prediction.wandered - prediction.image.detach()).abs().mean(1, keepdim=True)
+        return (kept * difference).sum() / kept.sum().clamp(min=1)
+
+
+class WanderedGaze(Loss):
+    """Mean angle, radians, between the gaze that was asked for and what a frozen model of another run sees there.
+
+    Args:
+        estimator: a finished model from `DirectionInputs` to `DirectionPrediction`.
+        weight: of this term, a number or a schedule.
+
+    Raises:
+        ValueError: the model draws no view whose gaze wanders.
+    """
+
+    def __init__(self, estimator: nn.Module, weight: float | Schedule = 1.0) -> None:
+        super().__init__(weight)
+        self.estimator = estimator.requires_grad_(False).eval()
+
+    def forward(
+        self, prediction: FacePrediction, batch: Batch[FaceInputs, FaceTargets], progress: Progress
+    ) -> Float[Tensor, ""]:
+        if not self.training:
+            return prediction.image.new_zeros(())
+        if prediction.wandered is None or prediction.wandered_gaze is None:
+            raise ValueError("loss.wandered_gaze needs model.wander_rad above 0")
+        size = getattr(self.estimator, "face_size", None) or prediction.wandered.shape[-2:]
+        face = F.interpolate(prediction.wandered, size, mode="bilinear", antialias=True)
+        seen = self.estimator(DirectionInputs(face)).gaze
+        return torch.mean(angular_error(seen, prediction.wandered_gaze))
