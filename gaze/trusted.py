@@ -35,6 +35,7 @@ TRUSTED = (
     "gaze.faces.gaze360.Gaze360",
     "gaze.faces.gazehub.GazeHub",
     "gaze.faces.mpii_mat.MPIIMat",
+    "gaze.faces.render_h5.RenderH5",
     "gaze.faces.table.FaceTable",
     "gaze.faces.xgaze_h5.XGazeH5",
     "gaze.losses.*",

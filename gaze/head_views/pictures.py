@@ -30,19 +30,20 @@ class HeadPicture(Record):
     right_eye_mask: Bool[Tensor, "H W"] | None
 
 
-def read_picture(file: h5py.File, row: int, keys: Mapping[str, str | None], size: int, erode: int) -> HeadPicture:
+def read_picture(
+    file: h5py.File, row: int, keys: Mapping[str, str | None], size: int | None, erode: int
+) -> HeadPicture:
     """A row of an open file.
 
     Args:
         keys: what the file calls each array.
-        size: side of the picture in px, at most the file's.
+        size: side of the picture in px, at most the file's; None: the file's.
         erode: by how many pixels of the file the head's mask is made smaller, for masks that reach into the background.
 
     Raises:
         ImageError: it can't be read.
     """
     try:
-        # Of one's own, not a view: HDF5 reads into it, and [::-1] is copied once more below
         bgr = file[keys["face_patch"]][row]
         masks = {name: file[keys[name]][row] > 127 for name in MASKS if keys[name] is not None}
     except (OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
@@ -50,6 +51,7 @@ def read_picture(file: h5py.File, row: int, keys: Mapping[str, str | None], size
         raise ImageError(
             f"{os.fspath(file.filename)}#{row}", f"can't be read ({told}); fetch the file again"
         ) from error
+    size = size or bgr.shape[0]
     head = eroded(masks["head_mask"], erode)
     rgb = np.where(head[..., None], bgr[..., ::-1], np.uint8(255))
     image = area_resized(torch.from_numpy(rgb).permute(2, 0, 1), size)
