@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import pi
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from gaze.datasets.dataset import Dataset
 from gaze.geometry import pitch_yaw_to_vector
 from gaze.head_frames import camera_gaze, camera_head
+from gaze.head_views.pairs import drawn, index_pairs, targets_of
 from gaze.redirection.targets import turns
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceInputs, FacePrediction, FaceTargets
 
@@ -63,8 +65,15 @@ class PaintedHeads(Dataset):
         self.inputs = replace(inputs, pose=torch.cat([turns(inputs, head), shift], 1))
         self.image = (painted(self.inputs) * 255).round().to(torch.uint8)
 
+        self.labels = SimpleNamespace(gaze=self.inputs.gaze)
+        self.views, self.row = {f"p{p}": each for p in range(people)}, torch.arange(each).repeat(people)
+
     def __len__(self):
         return len(self.person)
+
+    def pairs(self, list_file=None, seed=0):
+        targets = drawn(max(self.views.values()), seed) if list_file is None else targets_of("", "", 6, list_file)
+        return index_pairs(self.person, self.row, self.views, targets, self.split)
 
     def name(self, index):
         return f"{self.split}/{self.group(index)}.h5#{index - int((self.person < self.person[index]).sum())}"
