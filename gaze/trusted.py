@@ -20,6 +20,7 @@ MODELS = (
     "gaze.prompts.*",
     "gaze.rasterize.*",
     "gaze.temporal.*",
+    "gaze.vaes.*",
     "torch.nn.*",
 )
 
@@ -54,6 +55,7 @@ TRUSTED = (
     "gaze.loggers.logger.Logger",
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
+    "gaze.perceptual.*",
     "gaze.redirection.draws.Draws",
     "gaze.redirection.targets.Limits",
     "gaze.runs.load_model",

@@ -39,7 +39,8 @@ class LearnedOriginRotation(nn.Module):
         code: Float[Tensor, "b c"],
     ) -> Turned:
         """The points, turned; arguments as of `ExplicitRotation`, whose codes and centres are of no use here."""
-        means = torch.stack([points[side == eye].mean(0) for eye in (0, 1)])
+        mine = F.one_hot(side, 2).to(points).T
+        means = mine @ points / mine.sum(1, keepdim=True).clamp(min=1)  # an eye without points has no NaN to pass on
         seen = torch.cat(
             [repeat(encoded(means), "e f -> b e f", b=len(gaze)), repeat(encoded(gaze), "b f -> b e f", e=2)], -1
         )

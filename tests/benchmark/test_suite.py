@@ -13,6 +13,7 @@ from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
+from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
@@ -111,3 +112,9 @@ def test_ratios_are_of_the_peer_over_ours_and_a_difference_that_is_too_large_sho
     assert (row["ratio"], row["ratio_of_medians"], row["fair_ratio"], row["per_second"]) == (3.0, 2.0, 1.5, 2.0)
     assert row["goal"] == 2.5
     assert not row["same"]
+
+
+def test_a_renderer_with_keys_of_every_pixel_and_ours_draw_the_same():
+    rows = [row for result in renderer(1, Hardware("cpu"), 8, 32) for row in result.rows()]
+    assert [row["workload"].split(", ")[1] for row in rows] == ["training", "inference"]
+    assert all(row["same"] and row["fair_ratio"] > 0 for row in rows), rows

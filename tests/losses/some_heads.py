@@ -54,6 +54,7 @@ def drawn(size=SIZE, samples=2, seed=1):
     fields["landmarks"] = torch.randn(samples, 5, 3, generator=draws)
     widths = {"identity_offset": 4, "expression_offset": 3, "camera_offset": 6}
     fields |= {name: torch.randn(samples, width, generator=draws) for name, width in widths.items()}
+    fields |= {name: torch.randn(samples, 4, 3, 3, generator=draws) for name in ("mean", "log_variance")}
     scalars = ("deformation", "surface_distance", "roughness", "factor_cosine", "factor_overlap", "factor_collapse")
     fields |= {name: torch.rand((), generator=draws) + 0.1 for name in scalars}
     return {name: value.requires_grad_() for name, value in fields.items()}
@@ -76,6 +77,8 @@ def right(batch):
         identity_offset=torch.zeros(n, 4),
         expression_offset=torch.zeros(n, 3),
         camera_offset=torch.zeros(n, 6),
+        mean=torch.zeros(n, 4, 3, 3),
+        log_variance=torch.zeros(n, 4, 3, 3),
         deformation=nothing,
         surface_distance=nothing,
         roughness=nothing,
