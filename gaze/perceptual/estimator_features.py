@@ -21,8 +21,8 @@ class EstimatorFeatures(PerceptualNetwork):
     What has learnt to see gaze looks at eyes and at how heads are turned more than at skin and hair. Its distances are no
     LPIPS, and only comparable with those by the same run.
 
-    A level is the last map of its size on the way through the CNN. Which modules give them is found by looking at the
-    first pictures, so any CNN will do.
+    A level is the last map of its size on the way through the CNN that a whole stage gives, not a layer within a block.
+    Which modules give them is found by looking at the first pictures, so any CNN will do.
 
     Args:
         model: a finished one, such as `gaze.runs.load_model` gives; any of its inputs.
@@ -74,11 +74,16 @@ class EstimatorFeatures(PerceptualNetwork):
 
     @torch.no_grad()
     def _levels(self, image: Float[Tensor, "1 3 H W"]) -> list[str]:
-        """Names of the modules whose outputs are the last of their size, from the largest on."""
+        """Names of the modules whose outputs are the last of their size, from the largest size on.
+
+        Of modules in one another the outermost counts: a block's first layers still give maps of the size before it.
+        """
         last: dict[tuple[int, ...], str] = {}
         for name, value in self._maps(image, [name for name, _ in self.network.named_modules()]).items():
-            if value.shape[1] > FINEST and min(value.shape[-2:]) > 1:
-                last[tuple(value.shape[-2:])] = name
+            size = tuple(value.shape[-2:])
+            outermost = _depth(name) <= _depth(last.get(size, name))
+            if outermost and value.shape[1] > FINEST and min(size) > 1:
+                last[size] = name
         if len(last) < min(2, self.levels):
             raise ValueError(
                 f"{self.part} of the run has feature maps of {len(last)} sizes; expected 2 or more, as a CNN has: set "
@@ -106,3 +111,7 @@ class EstimatorFeatures(PerceptualNetwork):
             for handle in handles:
                 handle.remove()
         return maps
+
+
+def _depth(name: str) -> int:
+    return name.count(".") + bool(name)

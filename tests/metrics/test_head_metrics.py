@@ -13,7 +13,6 @@ from gaze.metrics.frechet import FrechetDistance, frechet_distance
 from gaze.metrics.image_quality import ImageQuality
 from gaze.metrics.lpips import LPIPS
 from gaze.metrics.redirected_angle import RedirectedAngle
-from gaze.perceptual.inception import Inception
 from gaze.types import FacePrediction
 from tests import groups
 from tests.losses.some_heads import batch, drawn, right
@@ -194,5 +193,3 @@ def test_what_needs_weights_says_which():
     for name in ("fid", "lpips"):
         with pytest.raises(Exception, match="fetch https://"):
             groups.build(groups.node("metric", name))
-    with pytest.raises(Exception, match="weights-inception.*metric.fid.network.weights|torch-fidelity"):
-        Inception()

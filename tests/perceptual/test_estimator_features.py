@@ -24,6 +24,25 @@ def test_levels_are_the_last_maps_of_their_size():
     assert not backbone._forward_hooks
 
 
+class Block(nn.Module):
+    """Makes the map smaller in its second layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+def test_a_stage_counts_and_not_the_first_layer_of_the_next():
+    model = nn.Module()
+    model.backbone = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), Block(), Block())
+    network = EstimatorFeatures(model)
+    network(pictures()[0])
+    assert network.chosen == ["0", "1", ""]
+
+
 def test_distances_by_hand_and_none_for_the_same():
     network = EstimatorFeatures(Lookout())
     found, truth = pictures()
