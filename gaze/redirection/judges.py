@@ -5,22 +5,23 @@ None of them may have taught the redirector: what it was trained to please says 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from gaze.checkpoints import WEIGHTS
+from gaze.checkpoints import WEIGHTS, read_weights
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
 from gaze.perceptual.inception import Inception
 from gaze.perceptual.vgg_lpips import VGGLPIPS
 from gaze.runs import Run, load_config, load_model, plain_config
-from gaze.tensor_files import sha256
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +117,17 @@ def _runs(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _fingerprint(run: str | Path) -> str | None:
-    """Of the weights; None where they are gone."""
+    """Of the weights, whatever order their file has them in; None where they are gone."""
     if not Path(run).is_dir():
         return None
     opened = Run(run, main=False)
     path = opened.best.newest() or opened.last.newest()
-    return None if path is None else sha256(path / WEIGHTS)
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    for name, tensor in sorted(read_weights(path / WEIGHTS).items()):
+        digest.update(
+            f"{name} {tuple(tensor.shape)}".encode()
+            + tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        )
+    return digest.hexdigest()
