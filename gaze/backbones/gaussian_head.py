@@ -33,7 +33,7 @@ class GaussianHead(nn.Module):
     Stage 1 says where they are: see `gaze.inits.MeshToGaussians`. Before that they are spread over an ellipsoid.
 
     Args:
-        eye_rotation: how the points of eyes turn with the gaze.
+        eye_rotation: how the points of eyes turn with the gaze; see `gaze.eye_rotations`. None: they don't.
         identity, expression: widths of the codes.
         landmarks: neutral ones with the vertices that follow them; the first 48 are iBUG's.
         face_points: Gaussians of the face; time and memory grow in proportion.
@@ -53,7 +53,7 @@ class GaussianHead(nn.Module):
 
     def __init__(
         self,
-        eye_rotation: nn.Module,
+        eye_rotation: nn.Module | None = None,
         identity: int = 80,
         expression: int = 64,
         landmarks: int = 68,

@@ -13,9 +13,9 @@ from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
-from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.raster_speed import Shape as Cloud
 from gaze.benchmark.raster_speed import raster_training, raster_views
+from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
