@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gaze.avatars.encoding import WIDTH, encoded
 from gaze.avatars.head_mesh import HeadMesh, NeutralSurface
-from gaze.avatars.point_mlp import PointMLP, neutral
+from gaze.avatars.point_mlp import SLOPE, PointMLP, neutral
 from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE, Regions, nearest, regions
 from gaze.avatars.smoothness import roughness
 from gaze.avatars.tetrahedra import HIGH, LOW, Surface, Tetrahedra, marched, subdivided, tetrahedra
@@ -84,6 +84,8 @@ class MeshHead(nn.Module):
         self.eye_colour = PointMLP(point_feature, gaze, [half], features)
         self.shape_deform = PointMLP(place, code, [width] * 5, 3)
         self.pose_deform = PointMLP(place, pose, [width, width], 3)
+        for net in (self.geometry, self.shape_colour, self.pose_colour, self.eye_colour):
+            keep_variance(net)
         self.eye_rotation = eye_rotation
         grid = tetrahedra(resolution, low, high)
         self.low, self.high = list(low), list(high)
@@ -197,3 +199,15 @@ class MeshHead(nn.Module):
         # The published code squashes offsets twice, which is kept for its weights.
         moved = points + torch.tanh(found[:, 1:4]) / self.resolution
         return marched(moved, found[:, 0], found[:, 4:], corners)
+
+
+def keep_variance(net: PointMLP) -> None:
+    """Draw the weights of a network so that what it computes varies as much as its input (He et al. 2015).
+
+    By torch's default signals shrink layer by layer: six of them make a nearly constant feature of a place, and it takes
+    hundreds of steps until two vertices can differ in colour.
+    """
+    for layer in net.layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.zeros_(layer.bias)
