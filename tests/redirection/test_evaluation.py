@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from gaze.perceptual.estimators import Estimator
 
 from gaze.checkpoints import Checkpoints
 from gaze.datasets.image import read_image
 from gaze.errors import UserError
 from gaze.hardware import Hardware
+from gaze.perceptual.estimators import Estimator
 from gaze.redirection import evaluation
 from gaze.redirection.behaviour import speed
 from gaze.redirection.evaluation import INSIDE, OUTSIDE, about_heads, evaluate_heads, report, summary
