@@ -44,9 +44,9 @@ def main(cfg: DictConfig) -> None:
 
 def _place(bank: str, entry: int) -> str:
     """The file and line of an entry, where the bank is a file of conf/prompts/bank."""
+    import gaze.conf
     from hydra.core.hydra_config import HydraConfig
 
-    import gaze.conf
     from gaze.prompts.building import line_of
 
     choice = HydraConfig.get().runtime.choices.get(f"prompts/bank@prompts.banks.{bank}")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import gaze.conf
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,7 +13,6 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-import gaze.conf
 import gaze.inference.video
 from gaze.geometry import angular_error, pitch_yaw_to_vector
 from gaze.hardware import Hardware
