@@ -15,7 +15,7 @@ from gaze.backbones.mesh_head import MeshHead
 log = logging.getLogger(__name__)
 
 SUBDIVISIONS = 2  # most; each makes about four times as many points of a surface
-SAME = ("identity", "expression", "point_feature", "features", "width")  # of both stages
+SAME = ("identity", "expression", "point_feature", "features", "width", "region_metric")  # of both stages
 
 
 @torch.no_grad()

@@ -172,5 +172,4 @@ def _every_second(both: Batch[FaceInputs, FaceTargets], first: int) -> Batch[Fac
 def _mean_picture(data: Dataset, indices: Sequence[int], most: int = 256) -> Float[Tensor, "1 3 H W"]:
     """The mean of some of the photographs on white."""
     some = indices[:: max(1, len(indices) // most)]
-    total = sum(on_white(data[i].targets) for i in some)
-    return (total / len(some))[None]
+    return torch.stack([on_white(data[i].targets) for i in some]).mean(0, keepdim=True)
