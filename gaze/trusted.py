@@ -56,6 +56,8 @@ TRUSTED = (
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
     "gaze.perceptual.*",
+    "gaze.redirection.draws.Draws",
+    "gaze.redirection.targets.Limits",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",

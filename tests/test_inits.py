@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gaze.inits import Weights
+from gaze.errors import UserError
+from gaze.inits import MeshToGaussians, Weights
 
 
 @pytest.fixture
@@ -58,3 +59,8 @@ def test_other_shapes_are_refused(finished):
 def test_a_glob_without_a_match_is_refused(finished, key):
     with pytest.raises(ValueError, match=rf"init.{key}: 'backbon.\*' matches no tensor.*backbone.weight"):
         Weights("outputs/first", **{key: ["backbon.*"]})(second_stage())
+
+
+def test_the_second_stage_says_how_to_make_the_first():
+    with pytest.raises(UserError, match=r"init.run is null.*python -m gaze.train model=gazegaussian_mesh.*init.run="):
+        MeshToGaussians()

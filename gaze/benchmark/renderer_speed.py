@@ -78,7 +78,7 @@ def _measured(
         unit="pictures",
         units=1,
         timings=interleaved(candidates, rounds, hardware.device),
-        goals={"exact": 1.5},
+        goals={"exact": 2.0},
         difference=max(float((a - b).abs().max()) / by for (a, b), by in zip(pairs, scale, strict=True)),
         tolerance=1e-5,
         limits={},

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from gaze.callbacks.callback import Callback
 from gaze.hardware import Hardware
 from gaze.head_regions import on_white
-from gaze.losses.teacher import check_teacher
-from gaze.types import DirectionInputs, collate
+from gaze.perceptual.estimators import Estimator
+from gaze.types import collate
 from gaze.vaes.autoencoder_kl import AutoencoderKL
 from gaze.vaes.shift import gaze_shift
 
@@ -45,8 +45,8 @@ class VAEShift(Callback):
             raise ValueError(
                 f"callback.vae_shift: samples is {samples}, limit_deg {limit_deg}; expected 1 or more, and above 0"
             )
-        check_teacher(estimator, DirectionInputs, "vae_shift")
-        self.estimator, self.samples, self.limit_deg = estimator.requires_grad_(False).eval(), samples, limit_deg
+        self.estimator = Estimator(estimator, whose="callback.vae_shift")
+        self.samples, self.limit_deg = samples, limit_deg
         self.found: Tensor | None = None  # until it is logged
 
     def fit_start(self, trainer: Trainer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -67,7 +68,8 @@ def write_targets(path: Path, targets: Sequence[int]) -> bool:
         aside.write_text("".join(f"{row}\n" for row in targets))
         os.replace(aside, path)
     except OSError:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is none
+            aside.unlink()
         return False
     return True
 

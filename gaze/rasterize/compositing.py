@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gaze.rasterize.memory import explained_memory
 from gaze.rasterize.projection import LEAST_ALPHA
 from gaze.rasterize.tiles import TILE, TileLists
 
@@ -80,6 +81,7 @@ class _Composite(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @explained_memory()
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         (shape, feature), lists = ctx.saved_tensors, ctx.lists
         monomials, channels = _monomials(shape), gradient.shape[2]

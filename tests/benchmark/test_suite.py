@@ -13,6 +13,8 @@ from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
+from gaze.benchmark.raster_speed import Shape as Cloud
+from gaze.benchmark.raster_speed import raster_training, raster_views
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
@@ -81,6 +83,14 @@ def test_loops_over_experts_and_we_give_the_same_answers():
     (result,) = moe_training(1, Hardware("cpu"), (Shape(9, 4, 2, 8, goal=1.0, width=8),))
     assert [row["ours"] for row in result.rows()] == ["auto", "grouped_mm", "padded_bmm"]
     assert all(row["same"] and row["fair_ratio"] > 0 for row in result.rows())
+
+
+def test_loops_over_gaussians_and_tiles_and_we_draw_the_same():
+    shapes = tuple(Cloud(40, 20, 1.0, loop, channels=3) for loop in ("gaussians", "tiles"))
+    results = [*raster_training(1, Hardware("cpu"), shapes)]
+    results.append(raster_views(1, Hardware("cpu"), Cloud(20, 12, 1.0, "views", channels=3), views=2))
+    assert len(results) == 3
+    assert all(row["same"] for result in results for row in result.rows()), results
 
 
 def test_the_text_tower_is_as_large_as_clips():

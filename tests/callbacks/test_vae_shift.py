@@ -9,6 +9,7 @@ from torch import nn
 
 from gaze.callbacks.vae_shift import VAEShift
 from gaze.hardware import Hardware
+from gaze.perceptual.estimators import Estimator
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceInputs, FaceTargets
 from gaze.vaes.shift import gaze_shift
 from tests.losses.some_heads import masks
@@ -62,12 +63,12 @@ def trainer(vae):
 
 def test_what_loses_nothing_moves_nothing():
     image = torch.rand(3, 3, 24, 24)
-    assert torch.allclose(gaze_shift(identity(), ByBrightness(), image), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(gaze_shift(identity(), Estimator(ByBrightness()), image), torch.zeros(3), atol=1e-3)
 
 
 def test_the_shift_is_the_angle_between_what_the_estimator_says_of_both_in_its_own_size():
     estimator = ByBrightness()
-    shift = gaze_shift(identity(0.1), estimator, torch.full((3, 3, 24, 24), 0.5))
+    shift = gaze_shift(identity(0.1), Estimator(estimator), torch.full((3, 3, 24, 24), 0.5))
     assert torch.allclose(shift, torch.rad2deg(torch.tensor(0.1)).expand(3), atol=1e-3)
     assert estimator.seen == (3, 3, 12, 12)
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from gaze.errors import UserError
 from gaze.freezing import train_mode
 from gaze.heads.dit_block import DiTBlock
 from gaze.heads.renderer_dit import DiTRenderer
+from gaze.vaes.autoencoder_kl import AutoencoderKL
 from tests.groups import build, node
 from tests.stubs.drawing import TwoLayerVAE, drawing, face_inputs
 
@@ -113,6 +115,19 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch_but_on_what_it_is_
     torch.testing.assert_close(alone[0], image[1], atol=1e-5, rtol=0)
     other = model(feature, alpha, face_inputs(3, seed=1)).image
     assert (other - image).abs().max() > 1e-3
+
+
+def test_an_autoencoder_of_the_project_decodes_and_one_without_weights_says_so():
+    vae = AutoencoderKL(widths=(8, 8), layers=1, groups=4, attention=False)
+    model = awake(renderer(vae=vae, image_size=32)).train()
+    with pytest.raises(UserError, match="no weights but random ones"):
+        model(*drawing(1), face_inputs(1))
+    vae.scaling_factor.fill_(0.5)
+    refined = model(*drawing(2), face_inputs(2))
+    assert (refined.image.shape, refined.latent.shape) == ((2, 3, 32, 32), (2, 4, 16, 16))
+    refined.image.square().mean().backward()
+    assert model.blocks[0].qkv.weight.grad.abs().max() > 0
+    assert not any(p.requires_grad for p in vae.parameters())
 
 
 def test_every_parameter_learns():
