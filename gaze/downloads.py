@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 30.0  # for a server's next bytes
 
 
-def fetch(weights: str, key: str = "backbone.weights") -> Path:
+def fetch(weights: str, key: str = "backbone.weights", without: str = ", or to null for random weights") -> Path:
     """The path of a file, downloaded first if `weights` is an address and it is not there yet.
 
     A download goes into torch.hub's folder. It must be as long as the server says, and have the digest that its
@@ -27,6 +27,7 @@ def fetch(weights: str, key: str = "backbone.weights") -> Path:
 
     Args:
         key: what a user sets to name the file, for the messages.
+        without: what a user can do without the file, after "set KEY to its path".
 
     Raises:
         UserError: it can't be had, or is not what it should be.
@@ -44,8 +45,7 @@ def fetch(weights: str, key: str = "backbone.weights") -> Path:
         except (OSError, HTTPException) as error:
             aside.unlink(missing_ok=True)
             raise UserError(
-                f"could not download {address} ({error}): fetch it and set {key} to its path, "
-                "or to null for random weights"
+                f"could not download {address} ({error}): fetch it and set {key} to its path{without}"
             ) from error
         aside.replace(path)
         if not expected and not HASHED.search(path.name):

@@ -20,6 +20,7 @@ MODELS = (
     "gaze.prompts.*",
     "gaze.rasterize.*",
     "gaze.temporal.*",
+    "gaze.vaes.*",
     "torch.nn.*",
 )
 
@@ -35,6 +36,7 @@ TRUSTED = (
     "gaze.faces.gaze360.Gaze360",
     "gaze.faces.gazehub.GazeHub",
     "gaze.faces.mpii_mat.MPIIMat",
+    "gaze.faces.render_h5.RenderH5",
     "gaze.faces.table.FaceTable",
     "gaze.faces.xgaze_h5.XGazeH5",
     "gaze.losses.*",
@@ -53,6 +55,9 @@ TRUSTED = (
     "gaze.loggers.logger.Logger",
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
+    "gaze.perceptual.*",
+    "gaze.redirection.draws.Draws",
+    "gaze.redirection.targets.Limits",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",

@@ -249,6 +249,13 @@ class FaceInputs(Record):
 
 
 @dataclass(frozen=True)
+class PictureInputs(Record):
+    """A picture to be encoded and drawn again."""
+
+    image: Shaped[Tensor, "*b 3 H W"]
+
+
+@dataclass(frozen=True)
 class FaceTargets(Record):
     """The photograph to reproduce, and where in it are head and eyes; left and right as the picture shows them."""
 
@@ -279,6 +286,8 @@ class FacePrediction(Record):
     wandered: Float[Tensor, "*b 3 H W"] | None = None  # the same head with another gaze, drawn at random
     wandered_gaze: Float[Tensor, "*b 3"] | None = None  # that gaze, in the camera frame
     latent: Float[Tensor, "*b z hz wz"] | None = None  # that the decoder of a VAE was given, scaled
+    mean: Float[Tensor, "*b z hz wz"] | None = None  # of the latents that an encoder gives, not scaled
+    log_variance: Float[Tensor, "*b z hz wz"] | None = None
     landmarks: Float[Tensor, "*b l 3"] | None = None  # the neutral ones, deformed by the codes; canonical frame
     depth: Float[Tensor, "*b h w"] | None = None  # expected depth in units of the world; 0 where there is nothing
     # Corrections of this very sample, added to what it was given

@@ -35,6 +35,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.head_records import head_table, write_table
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
+    from gaze.redirection import evaluation as heads
     from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
     from gaze.screens import evaluation as screens
@@ -90,6 +91,13 @@ def main(cfg: DictConfig) -> None:
         how = (hardware, cfg.batch_size, cfg.amp, cfg.baselines)
         table, loads = directions.predictions(model, test_set, own_split, *how)
         directions.report(table, folder, about_split, cfg.resamples, cfg.seed, loads)
+        return
+    if heads.about_heads(test_set):
+        own_split = build(OmegaConf.create(own)) if other else open_split
+        how_told = {key: plain_config(cfg[key]) for key in ("estimators", "redirection")}
+        told_by = (name, str(cfg.run), model, test_set, own_split, how_told, hardware, cfg.amp, cfg.baselines)
+        found = heads.evaluate_heads(*told_by)
+        heads.report(found, model, test_set, hardware, folder, about_split, cfg.resamples, cfg.seed)
         return
     if about_scenes(test_set):
         metrics = chosen(nodes, "more") | metrics

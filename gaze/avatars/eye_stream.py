@@ -25,13 +25,13 @@ class EyeStream(nn.Module):
         point_feature: numbers that describe a Gaussian.
         features: that are drawn; the first three are red, green, blue.
         width: of hidden layers; half of it where only the gaze is read.
-        rotation: how points turn with the gaze; one of `gaze.eye_rotations`.
+        rotation: how points turn with the gaze; one of `gaze.eye_rotations`. None: they don't.
     """
 
     side: Tensor
 
     def __init__(
-        self, count: int, code: int, point_feature: int, features: int, width: int, rotation: nn.Module
+        self, count: int, code: int, point_feature: int, features: int, width: int, rotation: nn.Module | None
     ) -> None:
         super().__init__()
         gaze, point = 2 * WIDTH, 3 * WIDTH
@@ -54,12 +54,16 @@ class EyeStream(nn.Module):
         """
         splats, seen = self.splats, encoded(gaze)
         what, where = splats.described()[None], encoded(splats.position)[None]
-        turned = self.rotation(splats.position, self.side, centre, gaze, code)
+        points = splats.position
         log_scale, turn, logit = (GAIN * self.eye_attributes(what, seen)).split(PARTS, -1)
         scale = (splats.log_scale + log_scale).exp()
+        quaternion = splats.quaternion + turn
+        if self.rotation is not None:
+            points, turns = self.rotation(points, self.side, centre, gaze, code)
+            quaternion = quaternion_product(turns, quaternion)
         return Canonical(
-            mean=turned.points + REACH * self.shape_deform(where, code).tanh(),
-            quaternion=quaternion_product(turned.quaternion, splats.quaternion + turn),
+            mean=points + REACH * self.shape_deform(where, code).tanh(),
+            quaternion=quaternion,
             scale=scale.expand(*scale.shape[:-1], 3),
             opacity=(splats.opacity_logit + logit[..., 0]).sigmoid(),
             feature=self.shape_colour(what, code).sigmoid() + self.eye_colour(what, seen).sigmoid(),

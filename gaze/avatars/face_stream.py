@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gaze.avatars.encoding import WIDTH, encoded
 from gaze.avatars.point_mlp import PointMLP
 from gaze.avatars.posed import Canonical
-from gaze.avatars.regions import closeness, nearest
+from gaze.avatars.regions import near_landmarks
 from gaze.avatars.splats import Splats
 
 REACH = 0.3  # canonical units, of what a network moves a point by
@@ -26,10 +26,14 @@ class FaceStream(nn.Module):
         point_feature: numbers that describe a Gaussian.
         features: that are drawn; the first three are red, green, blue.
         width: of hidden layers; half of it where only the pose is read.
+        region_metric: what of the distance to landmarks decides; see `gaze.avatars.regions`.
     """
 
-    def __init__(self, count: int, code: int, point_feature: int, features: int, width: int) -> None:
+    def __init__(
+        self, count: int, code: int, point_feature: int, features: int, width: int, region_metric: str = "squared"
+    ) -> None:
         super().__init__()
+        self.region_metric = region_metric
         pose, point = 6 * WIDTH, 3 * WIDTH
         self.splats = Splats(count, point_feature, isotropic=False, opacity=0.3)
         self.shape_colour = PointMLP(point_feature, code, [width] * 2, features)
@@ -49,7 +53,7 @@ class FaceStream(nn.Module):
         """
         splats, seen = self.splats, encoded(pose)
         with torch.no_grad():
-            by_code = closeness(nearest(splats.position, landmarks))[:, None]
+            by_code = near_landmarks(splats.position, landmarks, self.region_metric)[:, None]
         by_pose = 1 - by_code
         what, where = splats.described()[None], encoded(splats.position)[None]
         colour = by_code * self.shape_colour(what, code).sigmoid() + by_pose * self.pose_colour(what, seen).sigmoid()

@@ -15,7 +15,7 @@ from gaze.backbones.mesh_head import MeshHead
 log = logging.getLogger(__name__)
 
 SUBDIVISIONS = 2  # most; each makes about four times as many points of a surface
-SAME = ("identity", "expression", "point_feature", "features", "width")  # of both stages
+SAME = ("identity", "expression", "point_feature", "features", "width", "region_metric")  # of both stages
 
 
 @torch.no_grad()
@@ -92,7 +92,8 @@ def _copy_networks(mesh: MeshHead, head: GaussianHead) -> None:
     ]
     for name, module in pairs:
         module.load_state_dict(getattr(mesh, name).state_dict())
-    if type(mesh.eye_rotation) is type(head.eyes.rotation):
-        head.eyes.rotation.load_state_dict(mesh.eye_rotation.state_dict())
+    theirs, own = mesh.eye_rotation, head.eyes.rotation
+    if theirs is not None and own is not None and type(theirs) is type(own):
+        own.load_state_dict(theirs.state_dict())
     else:
         log.info("eyes turn in another way than in stage 1, and begin anew")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gaze.avatars.eye_stream import EyeStream
 from gaze.avatars.face_stream import FaceStream
-from gaze.avatars.regions import EYES, LEFT_EYE, RIGHT_EYE
+from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE
 from gaze.avatars.splats import sphere
 from gaze.rasterize.gaussians import Gaussians
 from gaze.types import FaceInputs
@@ -33,7 +33,7 @@ class GaussianHead(nn.Module):
     Stage 1 says where they are: see `gaze.inits.MeshToGaussians`. Before that they are spread over an ellipsoid.
 
     Args:
-        eye_rotation: how the points of eyes turn with the gaze.
+        eye_rotation: how the points of eyes turn with the gaze; see `gaze.eye_rotations`. None: they don't.
         identity, expression: widths of the codes.
         landmarks: neutral ones with the vertices that follow them; the first 48 are iBUG's.
         face_points: Gaussians of the face; time and memory grow in proportion.
@@ -42,16 +42,18 @@ class GaussianHead(nn.Module):
         point_feature: numbers that describe a Gaussian.
         features: that are drawn; the first three are red, green, blue.
         width: of the networks' hidden layers.
+        region_metric: of the distance to landmarks, near which the face follows the codes: "squared", as the released
+            weights mean it, or "euclidean", as the paper says.
 
     Raises:
-        ValueError: a number is too small to make a head of.
+        ValueError: a number is too small to make a head of, or the metric is unknown.
     """
 
     landmarks: Tensor
 
     def __init__(
         self,
-        eye_rotation: nn.Module,
+        eye_rotation: nn.Module | None = None,
         identity: int = 80,
         expression: int = 64,
         landmarks: int = 68,
@@ -61,6 +63,7 @@ class GaussianHead(nn.Module):
         point_feature: int = 128,
         features: int = 32,
         width: int = 256,
+        region_metric: str = "squared",
     ) -> None:
         super().__init__()
         least = {"landmarks": (landmarks, 48), "face_points": (face_points, 4), "eye_points": (eye_points, 4)}
@@ -68,13 +71,15 @@ class GaussianHead(nn.Module):
         for name, (value, fewest) in least.items():
             if value < fewest:
                 raise ValueError(f"backbone.{name} is {value}; expected {fewest} or more")
+        if region_metric not in METRICS:
+            raise ValueError(f"backbone.region_metric is {region_metric!r}; expected one of {', '.join(METRICS)}")
         if not eye_radius > 0:
             raise ValueError(f"backbone.eye_radius is {eye_radius}; expected a length above 0 in canonical units")
         self.identity, self.expression = identity, expression
         self.point_feature, self.features, self.width = point_feature, features, width
-        self.eye_radius = eye_radius
+        self.eye_radius, self.region_metric = eye_radius, region_metric
         code = identity + expression
-        self.face = FaceStream(face_points, code, point_feature, features, width)
+        self.face = FaceStream(face_points, code, point_feature, features, width, region_metric)
         self.eyes = EyeStream(eye_points, code, point_feature, features, width, eye_rotation)
         self.register_buffer("landmarks", torch.zeros(landmarks, 3))
         self._spread()

@@ -17,6 +17,8 @@ from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import fusion_compiled, moe_training
 from gaze.benchmark.prompt_speed import faces_cached, prompts
+from gaze.benchmark.raster_speed import raster_training, raster_views
+from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.scene_speed import SceneSpeed
 from gaze.benchmark.screen_speed import screen_training
@@ -49,7 +51,10 @@ def workloads(
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
         "moe": lambda: moe_training(rounds, hardware),
+        "raster": lambda: raster_training(rounds, hardware),
+        "raster_views": lambda: iter([raster_views(rounds, hardware)]),
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
+        "renderer": lambda: renderer(rounds, hardware),
     }
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.faults import EmptySplitError, Fault
@@ -18,6 +20,7 @@ from gaze.head_views.frames import held_out, kept
 from gaze.head_views.labels import HeadLabels, joined
 from gaze.head_views.layout import keys_of
 from gaze.head_views.memory import PictureMemory
+from gaze.head_views.pairs import index_pairs, targets_of
 from gaze.head_views.pictures import MASKS, HeadPicture, read_picture
 from gaze.head_views.reading import HeadFile, read_files
 from gaze.head_views.splits import chosen, head_files
@@ -76,7 +79,7 @@ class HeadViews(Dataset):
         key_map: Mapping[str, str | None] | None = None,
         erode: int = 2,
         held_frames: float | None = None,
-        subjects: Sequence[str] | None = None,
+        subjects: Sequence[str | int] | None = None,
         share: float = 1.0,
         gaze_limit_rad: float = 1.4,
         cache: bool = False,
@@ -134,6 +137,20 @@ class HeadViews(Dataset):
     def group(self, index: int) -> str:
         """Who it is."""
         return self.subjects[int(self.subject[index])]
+
+    def pairs(self, list_file: str | None = None, seed: int = 0) -> Int[Tensor, "p 2"]:
+        """Samples (input, target) of a test of redirection: inputs take over the targets' gaze and pose.
+
+        Args:
+            list_file: the order of targets, as published; null: the one that is stored with the split, or is drawn then.
+            seed: of the draw.
+
+        Raises:
+            DatasetError: the list is not one of this split, or people have different numbers of views.
+        """
+        path = None if list_file is None else Path(list_file)
+        targets = targets_of(Path(self.root), self.split, max(self.views.values()), path, seed)
+        return index_pairs(self.subject, self.row, self.views, targets, self.split)
 
     def sample(self, index: int, generator: torch.Generator | None) -> Batch[FaceInputs, FaceTargets]:
         """View `index`; see `Dataset.sample`. Nothing is augmented: a picture is bound to its camera.
@@ -193,7 +210,7 @@ class HeadViews(Dataset):
             *(self.title, len(self), len(read), sizes.height, sizes.codes, sizes.landmarks, sizes.vertices),
         )
         if self.unmasked:
-            headless = sum(file.headless for file in read)
+            headless = sum(int((~file.headed).sum()) for file in read)
             log.warning(
                 "%s: %d of %d views are not trained on: %d without a mask of the head, %d without one of an eye",
                 *(self.title, self.unmasked, sum(f.sizes.views for f in read), headless, self.unmasked - headless),

@@ -32,7 +32,7 @@ class HeadFile:
     labels: HeadLabels
     fine: Bool[np.ndarray, "n"]  # labels can be used
     masked: Bool[np.ndarray, "n"]  # the masks of the head and of an eye say something
-    headless: int  # views whose head mask is all or nothing
+    headed: Bool[np.ndarray, "n"]  # that of the head does
     faults: tuple[Fault, ...]
 
 
@@ -124,7 +124,7 @@ def read_file(
         labels=converted(arrays, scan.vertices),
         fine=fine & ~lost,
         masked=scan.head & scan.eyes,
-        headless=int((~scan.head).sum()),
+        headed=scan.head,
         faults=(*(fault for _, fault in wrong), *vertices),
     )
 

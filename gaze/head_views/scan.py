@@ -9,7 +9,9 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def scanned(path: Path, keys: Mapping[str, str | None], stride: int | None, cach
         kept = _kept(place, stamp)
         if kept is not None:
             return kept
-    log.info("looking once at the masks of %s", path)
+    _say(path.parent)
     try:
         with opened(str(path)) as file:
             scan = _scan(file, keys, stride)
@@ -70,6 +72,12 @@ def scanned(path: Path, keys: Mapping[str, str | None], stride: int | None, cach
     if not any(_keep(place, stamp, scan) for place in places):
         log.warning("%s and %s can't be written to; what masks say is looked up again by every run", *places)
     return scan
+
+
+@cache
+def _say(folder: Path) -> None:
+    """Once for many files."""
+    log.info("looking once at all masks of files in %s; what they say is kept in %s there", folder, FOLDER)
 
 
 def _scan(file: h5py.File, keys: Mapping[str, str | None], stride: int | None) -> Scan:
@@ -122,6 +130,7 @@ def _keep(place: Path, stamp: str, scan: Scan) -> bool:
         np.savez(aside, stamp=np.array(stamp), **vars(scan))
         os.replace(aside, place)
     except OSError:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is none
+            aside.unlink()
         return False
     return True

@@ -82,7 +82,7 @@ def head_files(root: str | Path, kind: str) -> HeadFiles:
     return HeadFiles(root, kind, files, people)
 
 
-def chosen(files: Mapping[str, Path], subjects: Sequence[str] | None, title: str) -> dict[str, Path]:
+def chosen(files: Mapping[str, Path], subjects: Sequence[str | int] | None, title: str) -> dict[str, Path]:
     """The files of those who are named, by name or number, in the order of the split; of everybody for None.
 
     Raises:
@@ -91,7 +91,7 @@ def chosen(files: Mapping[str, Path], subjects: Sequence[str] | None, title: str
     if subjects is None:
         return dict(files)
     named = [str(subject) for subject in subjects]
-    found = {name: [person for person in files if name in (person, number_of(person))] for name in named}
+    found = {name: [person for person in files if _is(person, name)] for name in named}
     unknown = [name for name, people in found.items() if not people]
     if unknown or not named:
         there = ", ".join(list(files)[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
@@ -100,6 +100,11 @@ def chosen(files: Mapping[str, Path], subjects: Sequence[str] | None, title: str
         )
     wanted = {person for people in found.values() for person in people}
     return {person: path for person, path in files.items() if person in wanted}
+
+
+def _is(person: str, name: str) -> bool:
+    number = number_of(person)
+    return name == person or bool(name.isdigit() and number and int(name) == int(number))
 
 
 def tested_only(kind: str, people: Sequence[str]) -> list[str]:

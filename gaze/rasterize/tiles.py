@@ -10,22 +10,22 @@ from torch import Tensor
 
 from gaze.rasterize.projection import Splats
 
-TILE = 8  # px; with 16 more pixels are computed than are covered, with 4 there are more lists than that saves
+TILE = (4, 4)  # height, width in px; TUNE
 
 
 class TileLists(NamedTuple):
-    """The t tiles with anything in them, those with the longest lists first. `splat` has their lists one behind the other."""
+    """The t tiles with anything in them, those with the longest lists first. Of k pairs the lists are one behind the other."""
 
     tile: Int[Tensor, "t"]  # number, over all pictures row by row
-    corner: Float[Tensor, "t 2"]  # x, y of its upper left corner, px
     start: Int[Tensor, "t"]  # of its list
     length: Int[Tensor, "t"]
-    splat: Int[Tensor, "k"]  # rows of `Splats`
+    splat: Int[Tensor, "k"]  # row of `Splats`
+    centre: Float[Tensor, "k 2"]  # x, y of the tile's centre, px
 
 
 def grid(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of tiles that cover a picture of this height and width."""
-    return -(-size[0] // TILE), -(-size[1] // TILE)
+    return -(-size[0] // TILE[0]), -(-size[1] // TILE[1])
 
 
 @torch.no_grad()
@@ -34,23 +34,29 @@ def tile_lists(splats: Splats, samples: int, size: tuple[int, int]) -> TileLists
     rows, columns = grid(size)
     order = splats.depth.argsort(stable=True)
     mean, reach = splats.shape[:, :2].index_select(0, order), splats.reach.index_select(0, order)
-    # Pixels whose centres are within reach, and their tiles
-    limit = torch.tensor([size[1] - 1, size[0] - 1], dtype=mean.dtype, device=mean.device)
-    first = (mean - reach - 0.5).ceil().clamp_min(0)
-    last = torch.minimum((mean + reach - 0.5).floor(), limit)
-    low, high = (first / TILE).floor().long(), (last / TILE).floor().long()
-    spans = torch.where((last < first).any(-1, keepdim=True), 0, high - low + 1)
-    number = spans[:, 0] * spans[:, 1]
+    left, width = _span(mean[:, 0], reach[:, 0], size[1], TILE[1])
+    top, height = _span(mean[:, 1], reach[:, 1], size[0], TILE[0])
+    number = width * height
     which = torch.repeat_interleave(number)
     place = torch.arange(which.shape[0], device=which.device) - (number.cumsum(0) - number).index_select(0, which)
-    first_tile = (splats.sample.index_select(0, order) * rows + low[:, 1]) * columns + low[:, 0]
-    width = spans[:, 0].index_select(0, which)
-    tile = first_tile.index_select(0, which) + place // width * columns + place % width
+    first = (splats.sample.index_select(0, order) * rows + top) * columns + left
+    width = width.index_select(0, which)
+    down = place // width
+    tile = first.index_select(0, which) + down * columns + place - down * width
     tile, by_tile = tile.sort(stable=True)
     counts = torch.bincount(tile, minlength=samples * rows * columns)
     length, tiles = counts.sort(descending=True, stable=True)
     filled = int((length > 0).sum())
     length, tiles = length[:filled], tiles[:filled]
-    corner = torch.stack([tiles % columns, tiles // columns % rows], -1).to(mean.dtype) * TILE
     start = (counts.cumsum(0) - counts).index_select(0, tiles)
-    return TileLists(tiles, corner, start, length, order.index_select(0, which.index_select(0, by_tile)))
+    centre = torch.stack([(tile % columns + 0.5) * TILE[1], (tile // columns % rows + 0.5) * TILE[0]], -1)
+    splat = order.index_select(0, which.index_select(0, by_tile))
+    return TileLists(tiles, start, length, splat, centre.to(mean.dtype))
+
+
+def _span(mean: Tensor, reach: Tensor, pixels: int, tile: int) -> tuple[Tensor, Tensor]:
+    """Along one side, the first tile with a pixel whose centre is within reach, and the number of tiles."""
+    first = (mean - reach - 0.5).ceil().clamp_min(0)
+    last = (mean + reach - 0.5).floor().clamp_max(pixels - 1)
+    low, high = (first / tile).floor(), (last / tile).floor()
+    return low.long(), (high - low + 1).mul_(last >= first).long()

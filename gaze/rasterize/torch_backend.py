@@ -33,8 +33,8 @@ def rasterize(
     feature = torch.cat([feature, splats.depth[:, None], torch.ones_like(splats.depth)[:, None]], 1)
     drawn = composite(splats.shape, feature, lists)
     canvas = drawn.new_zeros(samples * rows * columns, *drawn.shape[1:]).index_copy(0, lists.tile, drawn)
-    pictures = rearrange(canvas, "(b y x) (v u) c -> b c (y v) (x u)", b=samples, y=rows, x=columns, v=TILE, u=TILE)[
-        :, :, : size[0], : size[1]
-    ]
+    pictures = rearrange(
+        canvas, "(b y x) (v u) c -> b c (y v) (x u)", b=samples, y=rows, x=columns, v=TILE[0], u=TILE[1]
+    )[:, :, : size[0], : size[1]]
     alpha = pictures[:, -1]
     return Rendered(pictures[:, :-2], alpha, pictures[:, -2] / alpha.clamp_min(TINY))

@@ -76,7 +76,7 @@ def anatomy_of(
     )
 
 
-def front(axes: Float[Tensor, "*b 3"], x: Float[Tensor, "*b"], y: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+def front(axes: Float[Tensor, "*#b 3"], x: Float[Tensor, "*#b"], y: Float[Tensor, "*#b"]) -> Float[Tensor, "*b"]:
     """z of the front of the skull; that of its outline where there is none."""
     inside = 1 - (x / axes[..., 0]).square() - ((y - CENTRE_Y) / axes[..., 1]).square()
     return CENTRE_Z + axes[..., 2] * inside.clamp_min(0).sqrt()

@@ -34,7 +34,7 @@ def vertices_of(anatomy: Anatomy, count: int = 2000) -> Float[Tensor, "b v 3"]:
     return ball * anatomy.axes[:, None] + ball.new_tensor([0, CENTRE_Y, CENTRE_Z])
 
 
-def lid_height(lid: Float[Tensor, "*n"], radius: Float[Tensor, "*n"], x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def lid_height(lid: Float[Tensor, "*#n"], radius: Float[Tensor, "*#n"], x: Float[Tensor, "*#n"]) -> Float[Tensor, "*n"]:
     """How high the upper lid stands above the middle of an eye, and the lower one below it."""
     return lid * (1 - (x / (EYE_WIDTH * radius)).square())
 

@@ -34,11 +34,11 @@ class Surface:
 def see_surface(anatomy: Anatomy, rays: HeadRays) -> Surface:
     """Skull and nose. `anatomy` is float32."""
     axes = _columns(anatomy.axes)
-    depth, hit = meet(rays.origin, rays.direction, (0.0, CENTRE_Y, CENTRE_Z), axes)  # type: ignore[arg-type]
+    centre = _columns(anatomy.axes.new_tensor([[0, CENTRE_Y, CENTRE_Z]]))
+    depth, hit = meet(rays.origin, rays.direction, centre, axes)
     point = rays.at(depth)
     colour = _painted(anatomy, rays, point)
-    normal = _normal(point, (0.0, CENTRE_Y, CENTRE_Z), axes)  # type: ignore[arg-type]
-    colour *= brightness(normal)
+    colour *= brightness(_normal(point, centre, axes))
     depth = torch.where(hit, depth, torch.inf)
     return _with_nose(anatomy, rays, colour, hit, depth)
 

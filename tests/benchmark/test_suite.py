@@ -13,6 +13,9 @@ from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
+from gaze.benchmark.raster_speed import Shape as Cloud
+from gaze.benchmark.raster_speed import raster_training, raster_views
+from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.suite import run, workloads
@@ -82,6 +85,14 @@ def test_loops_over_experts_and_we_give_the_same_answers():
     assert all(row["same"] and row["fair_ratio"] > 0 for row in result.rows())
 
 
+def test_loops_over_gaussians_and_tiles_and_we_draw_the_same():
+    shapes = tuple(Cloud(40, 20, 1.0, loop, channels=3) for loop in ("gaussians", "tiles"))
+    results = [*raster_training(1, Hardware("cpu"), shapes)]
+    results.append(raster_views(1, Hardware("cpu"), Cloud(20, 12, 1.0, "views", channels=3), views=2))
+    assert len(results) == 3
+    assert all(row["same"] for result in results for row in result.rows()), results
+
+
 def test_the_text_tower_is_as_large_as_clips():
     with torch.device("meta"):
         count = sum(p.numel() for p in TextTower().parameters())
@@ -111,3 +122,9 @@ def test_ratios_are_of_the_peer_over_ours_and_a_difference_that_is_too_large_sho
     assert (row["ratio"], row["ratio_of_medians"], row["fair_ratio"], row["per_second"]) == (3.0, 2.0, 1.5, 2.0)
     assert row["goal"] == 2.5
     assert not row["same"]
+
+
+def test_a_renderer_with_keys_of_every_pixel_and_ours_draw_the_same():
+    rows = [row for result in renderer(1, Hardware("cpu"), 8, 32) for row in result.rows()]
+    assert [row["workload"].split(", ")[1] for row in rows] == ["training", "inference"]
+    assert all(row["same"] and row["fair_ratio"] > 0 for row in rows), rows

@@ -48,12 +48,14 @@ def drawn(size=SIZE, samples=2, seed=1):
     draws = torch.Generator().manual_seed(seed)
     fields = {
         name: torch.rand(samples, 3, size, size, generator=draws)
-        for name in ("image", "raw", "face", "face_raw", "eyes", "eyes_raw")
+        for name in ("image", "raw", "face", "face_raw", "eyes", "eyes_raw", "wandered")
     }
+    fields["wandered_gaze"] = torch.nn.functional.normalize(torch.randn(samples, 3, generator=draws), dim=-1)
     fields["alpha"] = torch.rand(samples, size, size, generator=draws)
     fields["landmarks"] = torch.randn(samples, 5, 3, generator=draws)
     widths = {"identity_offset": 4, "expression_offset": 3, "camera_offset": 6}
     fields |= {name: torch.randn(samples, width, generator=draws) for name, width in widths.items()}
+    fields |= {name: torch.randn(samples, 4, 3, 3, generator=draws) for name in ("mean", "log_variance")}
     scalars = ("deformation", "surface_distance", "roughness", "factor_cosine", "factor_overlap", "factor_collapse")
     fields |= {name: torch.rand((), generator=draws) + 0.1 for name in scalars}
     return {name: value.requires_grad_() for name, value in fields.items()}
@@ -71,11 +73,17 @@ def right(batch):
         raw=regions["image"],
         face_raw=regions["face"],
         eyes_raw=regions["eyes"],
+        wandered=regions["image"],
+        wandered_gaze=torch.nn.functional.normalize(
+            regions["image"].mean((-2, -1)) - 0.5, dim=-1
+        ),  # as a Lookout sees it
         alpha=targets.head_mask.float(),
         landmarks=targets.landmarks,
         identity_offset=torch.zeros(n, 4),
         expression_offset=torch.zeros(n, 3),
         camera_offset=torch.zeros(n, 6),
+        mean=torch.zeros(n, 4, 3, 3),
+        log_variance=torch.zeros(n, 4, 3, 3),
         deformation=nothing,
         surface_distance=nothing,
         roughness=nothing,

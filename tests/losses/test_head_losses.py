@@ -1,24 +1,31 @@
 """Losses of rendered heads: what every one promises, values worked by hand, and what each must not look at."""
 
+import math
 from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from gaze.losses.auxiliary import Auxiliary
 from gaze.losses.coverage import Coverage, Silhouette
 from gaze.losses.head_regularizers import LandmarkDeformation, Offset, Orthogonality
 from gaze.losses.image import SSIM, EyeRegionL1, RegionL1
 from gaze.losses.loss import Loss
-from gaze.types import FacePrediction, Record
+from gaze.losses.perceptual import Perceptual
+from gaze.losses.redirected_gaze import RedirectedGaze
+from gaze.types import FacePrediction, Progress, Record, ScreenInputs, ScreenPrediction
 from tests import groups
 from tests.losses.some_heads import NOW, batch, drawn, right
+from tests.perceptual.networks import Lookout, Pixels
 
 MODEL_SAYS = {f.name for f in fields(FacePrediction)}
 
 
 def about_heads(name):
     config = groups.node("loss", name)
+    if "vae" in config:  # it compares with what an autoencoder says, which tests/losses/test_latent.py gives it
+        return False
     annotation = groups.forward_annotations(config)["prediction"]
     return "FacePrediction" in annotation or config.get("of") in MODEL_SAYS
 
@@ -26,7 +33,8 @@ def about_heads(name):
 @pytest.mark.parametrize("name", [n for n in groups.names("loss") if about_heads(n)])
 def test_every_loss_of_heads_is_finite_has_a_gradient_and_is_lower_for_the_right_answer(name):
     config = groups.node("loss", name)
-    loss = groups.build(config)
+    known = {"network": Pixels(), "estimator": Lookout(), "amp": False}  # what a config leaves to its surroundings
+    loss = groups.build(config, **{key: value for key, value in known.items() if key in config})
     assert isinstance(loss, Loss)
     given = drawn()
     wrong = loss(FacePrediction(**given), batch(), NOW)
@@ -146,7 +154,7 @@ def test_settings_are_checked(wrong, message):
 
 def test_windows_of_all_regions_add_up():
     some = batch()
-    prediction = FacePrediction(**drawn())
+    prediction = FacePrediction(**drawn()).map(Tensor.detach)
     apart = [float(SSIM([region], pictures=pictures)(prediction, some, NOW))
              for region in ("head", "face", "eyes") for pictures in ("refined", "raw")]  # fmt: skip
     assert float(SSIM()(prediction, some, NOW)) == pytest.approx(sum(apart), rel=1e-5)
@@ -176,16 +184,17 @@ def test_coverage_by_hand():
 
 
 def test_terms_that_the_model_names():
-    given = drawn()
-    prediction = FacePrediction(**given)
-    assert Auxiliary("deformation")(prediction, batch(), NOW) is given["deformation"]
+    prediction = FacePrediction(**drawn()).map(Tensor.detach)
+    assert Auxiliary("deformation")(prediction, batch(), NOW) is prediction.deformation
     with pytest.raises(ValueError, match="says nothing of roughness"):
         Auxiliary("roughness")(replace(prediction, roughness=None), batch(), NOW)
-    cosine, overlap, collapse = (float(given[f"factor_{name}"]) for name in ("cosine", "overlap", "collapse"))
+    cosine, overlap, collapse = (
+        float(getattr(prediction, f"factor_{name}")) for name in ("cosine", "overlap", "collapse")
+    )
     assert float(Orthogonality(0.5)(prediction, batch(), NOW)) == pytest.approx(cosine + overlap + 0.5 * collapse)
     alone = replace(prediction, factor_overlap=None, factor_collapse=None)
     assert float(Orthogonality()(alone, batch(), NOW)) == pytest.approx(cosine)
-    nothing = FacePrediction(given["image"])
+    nothing = FacePrediction(prediction.image)
     with pytest.raises(ValueError, match="loss.orthogonality needs embeddings"):
         Orthogonality()(nothing, batch(), NOW)
     assert float(Orthogonality().eval()(nothing, batch(), NOW)) == 0
@@ -205,3 +214,68 @@ def test_corrections_and_landmarks_by_hand():
     bare: Record = replace(some.targets, landmarks=None)
     with pytest.raises(ValueError, match="which the data set does not give"):
         LandmarkDeformation()(prediction, replace(some, targets=bare), NOW)
+
+
+# --- What other networks see -------------------------------------------------------------------
+
+
+def test_features_of_a_photograph_are_computed_once_for_each_region_and_without_a_gradient():
+    network = Pixels()
+    given = drawn()
+    loss = Perceptual(network)
+    value = loss(FacePrediction(**given), batch(), NOW)
+    assert (network.shown.fixed, network.shown.learning) == (3 * 2, 6 * 2)
+    apart = sum(RegionL1(region)(FacePrediction(**given), batch(), NOW) for region in ("head", "face", "eyes"))
+    torch.testing.assert_close(value, apart)  # pixels are features, too
+    value.backward()
+    assert all(given[name].grad.abs().sum() > 0 for name in ("image", "raw", "face", "face_raw", "eyes", "eyes_raw"))
+    loss.train()
+    assert not network.training
+
+
+def test_pictures_are_resized_and_seen_in_bfloat16_if_asked():
+    network = Pixels()
+    Perceptual(network, ["head"], size=[8, 12], amp=True)(FacePrediction(**drawn()), batch(), NOW)
+    assert network.shown.sizes == {(8, 12)}
+    assert network.shown.kinds == {True}
+
+
+def test_the_angle_of_a_redirected_gaze_by_hand():
+    photograph, made = torch.zeros(2, 3, 24, 24), torch.zeros(2, 3, 24, 24)
+    photograph[:, 0], made[:, 1] = 1.0, 1.0  # seen as (1, -1, -1) and (-1, 1, -1), each by half a unit
+    some = batch(image=photograph, head_mask=None, left_eye_mask=None, right_eye_mask=None)
+    angle = math.acos(-1 / 3)
+    both = FacePrediction(image=made, raw=photograph)
+    assert float(RedirectedGaze(Lookout())(both, some, NOW)) == pytest.approx(angle, abs=1e-5)
+    assert float(RedirectedGaze(Lookout(), unit="deg")(both, some, NOW)) == pytest.approx(math.degrees(angle), abs=1e-3)
+    assert float(RedirectedGaze(Lookout(), "raw")(both, some, NOW)) == pytest.approx(0, abs=1e-5)
+    assert float(RedirectedGaze(Lookout(), "both")(both, some, NOW)) == pytest.approx(angle / 2, abs=1e-5)
+
+
+def test_the_estimator_is_frozen_sees_its_own_size_and_nothing_but_the_head():
+    estimator = Lookout(face_size=(10, 14))
+    loss = RedirectedGaze(estimator).train()
+    given, some = drawn(), batch()
+    loss(FacePrediction(**given), some, NOW).backward()
+    assert estimator.seen.shape == (2, 3, 10, 14)
+    assert not estimator.training
+    assert all(p.grad is None and not p.requires_grad for p in estimator.parameters())
+    assert {name for name, value in given.items() if value.grad is not None} == {"image"}
+    assert torch.equal(given["image"].grad.abs().sum(1) > 0, some.targets.head_mask)
+
+
+def test_an_estimator_of_something_else_is_refused():
+    with pytest.raises(ValueError, match=r"loss\.redirected_gaze\.estimator is a Points, which reads ScreenInputs"):
+        RedirectedGaze(Points())
+
+
+class Points(nn.Module):
+    def forward(self, inputs: ScreenInputs) -> ScreenPrediction:
+        raise NotImplementedError
+
+
+def test_terms_that_wait_for_their_epoch_have_no_weight_before():
+    for name in ("vgg", "perceptual", "redirected_gaze"):
+        weight = groups.build(groups.node("loss", name).weight)
+        assert weight(Progress(24, 100, 5)) == 0
+        assert weight(Progress(25, 100, 5)) > 0

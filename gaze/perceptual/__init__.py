@@ -1,0 +1,1 @@
+"""Networks that compare pictures as people do, or as an estimator of gaze does."""

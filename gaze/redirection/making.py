@@ -1,0 +1,190 @@
+"""Everything that a run can make of the samples that are asked for, into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gaze.datasets.dataset import Dataset
+from gaze.errors import UserError
+from gaze.hardware import Hardware
+from gaze.losses.teacher import check_teacher
+from gaze.pictures.sheet import save_picture
+from gaze.redirection.draws import Draws
+from gaze.redirection.export import Doubtful, export_originals, export_redirected, refuse_existing
+from gaze.redirection.film import film, sweep, write_film
+from gaze.redirection.fitting import fit_codes, fit_model
+from gaze.redirection.grid import grid
+from gaze.redirection.sources import ALL, OpenSplit, check_heads, few, find_source
+from gaze.redirection.targets import GAZES, POSES, Limits, angles, clamped, stacked
+from gaze.runs import load_model
+from gaze.types import DirectionInputs, FaceInputs, collate
+
+MAKES = ("grid", "film", "export", "gaussians")
+FITS = ("codes", "model")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for; see conf/redirect.yaml."""
+
+    run: str
+    source: str
+    split: str
+    make: Sequence[str]
+    gazes: Float[Tensor, "g 2"]
+    poses: Float[Tensor, "p 2"]
+    told: Mapping[str, Any]  # the whole config
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Asked:
+        """The wishes of a config, checked.
+
+        Raises:
+            UserError: one can't be met.
+        """
+        make = [told["make"]] if isinstance(told["make"], str) else list(told["make"])
+        wrong = [name for name in make if name not in MAKES]
+        if wrong or not make:
+            raise UserError(f"make is {make}; expected some of {', '.join(MAKES)}")
+        fit, originals = told["fit"], told["export"]["originals"]
+        if fit["of"] not in FITS or fit["steps"] < 0:
+            raise UserError(f"fit is {fit['steps']} steps of {fit['of']!r}; expected 0 or more of {' or '.join(FITS)}")
+        if not set(originals) <= set(SPLITS):
+            raise UserError(f"export.originals is {originals}; expected some of {', '.join(SPLITS)}")
+        if any(v is not None for v in told["few"].values()) and str(told["source"]) != ALL:
+            raise UserError(f"few is about source={ALL}, and source is {told['source']}; leave few out")
+        gazes = angles(GAZES if told["gazes"] is None else told["gazes"], "gazes")
+        poses = angles(POSES if told["poses"] is None else told["poses"], "poses")
+        return cls(str(told["run"]), str(told["source"]), told["split"], make, gazes, poses, told)
+
+
+def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, draws: Draws, hardware: Hardware) -> str:
+    """Make what is asked for.
+
+    Returns:
+        what was written, for a person.
+
+    Raises:
+        UserError: the run is of another task, or there is no such sample.
+    """
+    told = asked.told
+    data, indices = find_source(asked.source, asked.split, open_split)
+    check_heads(data, asked.run)
+    if asked.source == ALL:
+        indices = few(data, indices, told["few"]["people"], told["few"]["pictures"])
+    if "export" in asked.make:
+        for name in ("redirected", "originals"):
+            refuse_existing(out / name, told["overwrite"])
+    gazes = clamped(asked.gazes, limits)
+    model = load_model(asked.run).to(hardware.device)
+    written = []
+    shown = indices[: told["shown"]]
+    for place, index in enumerate(shown if set(asked.make) - {"export"} else ()):
+        own: FaceInputs = collate([data[index].inputs])
+        model_of, own = _fitted(model, data, [index], told["fit"], hardware) if told["fit"]["steps"] else (model, own)
+        suffix = f"_{place:03d}" if len(indices) > 1 else ""
+        size = told["batch_size"]
+        if "grid" in asked.make:
+            picture = grid(model_of, data, index, gazes, asked.poses, hardware, size, told["height"], own)
+            save_picture(picture, out / f"grid{suffix}.png")
+            written.append(f"grid{suffix}.png")
+        if "film" in asked.make:
+            way = told["film"]
+            reach = clamped(_radians(way["gaze_deg"]), limits)
+            frames = sweep(own, way["frames"], reach, _radians(way["pose_deg"]))
+            pictures = film(model_of, frames, hardware, size, told["height"])
+            written.append(write_film(pictures, out, f"film{suffix}", way["fps"]).name)
+        if "gaussians" in asked.make:
+            _write_gaussians(model_of, hardware.place(own), out / f"gaussians{suffix}.ply", asked.run)
+            written.append(f"gaussians{suffix}.ply")
+    if "export" in asked.make:
+        written += _export(asked, model, data, indices, open_split, out, limits, draws, hardware)
+    return f"{out}: {', '.join(written)}"
+
+
+def _export(
+    asked: Asked,
+    model: nn.Module,
+    data: Dataset,
+    indices: list[int],
+    open_split: OpenSplit,
+    out: Path,
+    limits: Limits,
+    draws: Draws,
+    hardware: Hardware,
+) -> list[str]:
+    told, doubtful, fitted = asked.told, None, None
+    if told["export"]["filter"]["run"] is not None:
+        estimator = load_model(told["export"]["filter"]["run"])
+        check_teacher(estimator, DirectionInputs, "export.filter")
+        doubtful = Doubtful(estimator.to(hardware.device), told["export"]["filter"]["sigma"])
+    if told["fit"]["steps"]:
+        if told["fit"]["of"] == "model":
+            raise UserError(
+                "fit.of=model makes a model for one picture, and an export has one for all; take fit.of=codes"
+            )
+        _, fitted = _fitted(model, data, indices, told["fit"], hardware, told["batch_size"])
+    people: dict[Any, int] = {}
+    about = {key: told[key] for key in ("run", "source", "split", "few", "limits_deg", "export", "fit")}
+    counts = export_redirected(
+        *(model, data, indices, out / "redirected", draws, limits, hardware, told["batch_size"], doubtful),
+        *(people, about, told["overwrite"], fitted),
+    )
+    said = [f"redirected ({counts[0]} faces of {len(indices)} photographs, {counts[1]} dropped by the filter)"]
+    if told["export"]["originals"]:
+        parts = [_part(name, asked.split, data, indices, open_split) for name in told["export"]["originals"]]
+        found = export_originals(parts, out / "originals", people, about, told["overwrite"])
+        said.append(f"originals ({', '.join(f'{n} {name}' for name, n in found.items())})")
+    return said
+
+
+def _part(
+    name: str, split: str, data: Dataset, indices: list[int], open_split: OpenSplit
+) -> tuple[str, Dataset, list[int]]:
+    """Of the source's split what is redirected, which is then trained on; all of the others."""
+    if name == split:
+        return name, data, indices
+    other = open_split(split=name)
+    return name, other, list(range(len(other)))
+
+
+def _fitted(
+    model: nn.Module,
+    data: Dataset,
+    indices: list[int],
+    fit: Mapping[str, Any],
+    hardware: Hardware,
+    batch_size: int = 16,
+) -> tuple[nn.Module, FaceInputs]:
+    """The model and the inputs to go on with."""
+    parts = []
+    for start in range(0, len(indices), batch_size):
+        batch = hardware.place(collate([data[i] for i in indices[start : start + batch_size]]))
+        if fit["of"] == "model":
+            return fit_model(model, batch, fit["steps"], fit["lr"]), batch.inputs.to("cpu")
+        parts.append(fit_codes(model, batch, fit["steps"], fit["lr"]).to("cpu"))
+    return model, stacked(parts)
+
+
+def _write_gaussians(model: nn.Module, inputs: FaceInputs, file: Path, run: str) -> None:
+    made: Callable[[FaceInputs], Any] | None = getattr(model, "gaussians", None)
+    if made is None:
+        raise UserError(f"run={run} is a {type(model).__name__}, which draws no Gaussians; leave gaussians out of make")
+    from gaze.rasterize.ply import write_ply
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad():
+        write_ply(made(inputs).to("cpu"), file)
+
+
+def _radians(pair: Sequence[float]) -> Float[Tensor, "2"]:
+    return torch.tensor(pair, dtype=torch.float32) * (pi / 180)

@@ -1,0 +1,1 @@
+"""What the frames before and after say about one of them."""
