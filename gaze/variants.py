@@ -14,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from scipy.special import stdtrit
 
 from gaze.errors import UserError
 from gaze.evaluation import evaluate
@@ -23,7 +24,8 @@ from gaze.loading import release
 from gaze.report import find_runs
 from gaze.runs import build, check, chosen, load_config, load_model, plain_config
 
-FOLDER, FILE = "variants", "variants.csv"
+FOLDER, FILE, DIFFERENCES = "variants", "variants.csv", "differences.csv"
+LEVEL = 0.95
 SEED = "seed="
 Figures = dict[str, dict[int, dict[str, float]]]  # variant -> seed -> figure -> value
 
@@ -31,7 +33,9 @@ Figures = dict[str, dict[int, dict[str, float]]]  # variant -> seed -> figure ->
 class Variants(Callback):
     """Evaluates every run of a sweep on the same split when the last has ended, and tables them.
 
-    Runs that differ in their seed alone are one variant: their mean, and their standard deviation.
+    Runs that differ in their seed alone are one variant: their mean, and their standard deviation. Where all variants have
+    the same seeds, two or more, differences from the first one are taken seed by seed and have a 95 % interval, that of
+    Student's t; variants/differences.csv has them of all figures.
 
     Args:
         split: of each run's data set.
@@ -46,6 +50,7 @@ class Variants(Callback):
         folder = Path(config.hydra.sweep.dir)
         found = figures_of(folder, build(config.hardware), self.split, self.batch_size)
         write(found, folder / FOLDER / FILE)
+        write_differences(found, folder / FOLDER / DIFFERENCES)
         print_table(found, self.figures or [monitored(plain_config(load_config(find_runs(folder)[0])))[0]], self.split)
 
 
@@ -98,16 +103,46 @@ def write(found: Figures, file: Path) -> None:
             )
 
 
+def write_differences(found: Figures, file: Path) -> None:
+    """A line for each variant but the first, and each figure: how far it is from the first's, with the interval's ends."""
+    first, *others = found.items()
+    with file.open("w", newline="") as handle:
+        lines = csv.writer(handle, lineterminator="\n")
+        lines.writerow(["variant", "than", "figure", "seeds", "difference", "ci_lo", "ci_hi"])
+        for variant, seeds in others:
+            for name in next(iter(seeds.values())):
+                value, ends = difference(first[1], seeds, name)
+                lines.writerow([variant, first[0], name, len(seeds), value, *(ends or ("", ""))])
+
+
+def difference(
+    start: Mapping[int, Mapping[str, float]], seeds: Mapping[int, Mapping[str, float]], name: str
+) -> tuple[float, tuple[float, float] | None]:
+    """How much larger a variant's figure is than the first one's, on average over seeds, and the 95 % interval of that.
+
+    The interval is of the differences seed by seed; there is none where seeds differ, or for fewer than two of them.
+    """
+    if set(start) != set(seeds) or len(seeds) < 2 or start is seeds:
+        return _mean(_values(seeds, name)) - _mean(_values(start, name)), None
+    apart = [seeds[seed].get(name, math.nan) - start[seed].get(name, math.nan) for seed in seeds]
+    value, count = _mean(apart), len(apart)
+    reach = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * math.sqrt(statistics.variance(apart) / count)
+    return value, (value - reach, value + reach)
+
+
 def print_table(found: Figures, figures: Sequence[str], split: str) -> None:
-    """A row for each variant, and how far its first figure is from the first variant's."""
+    """A row for each variant, and how far its first figure is from the first variant's, with the interval if there is one."""
     sheet = Table("variant", "runs", title=f"variants on the {split} split", title_justify="left")
     for name in figures:
         sheet.add_column(name, justify="right")
     sheet.add_column("difference", justify="right")
-    start = _mean(_values(next(iter(found.values())), figures[0]))
+    start = next(iter(found.values()))
     for variant, seeds in found.items():
         cells = [_cell(_values(seeds, name)) for name in figures]
-        apart = f"{_mean(_values(seeds, figures[0])) - start:+.3f}"
+        value, ends = difference(start, seeds, figures[0])
+        apart = f"{value:+.3f}" + (
+            f" \\[{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
+        )  # a bare bracket begins a style
         sheet.add_row(variant, str(len(seeds)), *cells, apart)
     Console().print(sheet)
 

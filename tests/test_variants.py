@@ -3,7 +3,9 @@
 import csv
 from pathlib import Path
 
-from gaze.variants import names_of, print_table, write
+import pytest
+
+from gaze.variants import difference, names_of, print_table, write, write_differences
 
 FOUND = {
     "as it is": {0: {"error": 2.0}, 1: {"error": 4.0}},
@@ -34,3 +36,25 @@ def test_the_table_has_means_spreads_and_differences(tmp_path, capsys):
     assert "+2.000" in shown
     print_table(FOUND, ["missing"], "test")
     assert "nan" in capsys.readouterr().out
+
+
+PAIRED = {"few": {0: {"error": 10.0}, 1: {"error": 14.0}, 2: {"error": 12.0}}}
+PAIRED |= {"more": {0: {"error": 8.0}, 1: {"error": 11.0}, 2: {"error": 11.0}}}
+
+
+def test_differences_are_taken_seed_by_seed_with_students_interval(tmp_path, capsys):
+    value, (low, high) = difference(PAIRED["few"], PAIRED["more"], "error")
+    assert value == pytest.approx(-2)
+    assert [low, high] == pytest.approx(
+        [-2 - 4.3027 / 3**0.5, -2 + 4.3027 / 3**0.5], abs=1e-3
+    )  # -2, -3, -1: a spread of 1
+    print_table(PAIRED, ["error"], "test")
+    assert "-2.000 [-4.484, +0.484]" in capsys.readouterr().out
+    write_differences(PAIRED, tmp_path / "differences.csv")
+    (row,) = csv.DictReader((tmp_path / "differences.csv").open())
+    assert (row["variant"], row["than"], row["figure"], row["seeds"]) == ("more", "few", "error", "3")
+    assert float(row["ci_hi"]) == pytest.approx(high)
+
+
+def test_other_seeds_are_no_pairs():
+    assert difference(FOUND["as it is"], FOUND["experiment=b"], "error") == (2.0, None)

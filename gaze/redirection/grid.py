@@ -36,8 +36,8 @@ def tiles(
     every = stacked([own, looking(own, gazes), facing(own, poses)])
     made = to_bytes(render(model, every, hardware, batch_size))
     first = [
-        ("original", to_bytes(on_white(batch.targets))[0]),
-        (f"own gaze {in_degrees(own.gaze[0])}; head {in_degrees(camera_head(own)[0])}", made[0]),
+        (f"original, head {in_degrees(camera_head(own)[0])}", to_bytes(on_white(batch.targets))[0]),
+        (f"own view, gaze {in_degrees(own.gaze[0])}", made[0]),
     ]
     turned = [(f"gaze {in_degrees(g)}", made[1 + i]) for i, g in enumerate(gazes)]
     posed = [(f"head {in_degrees(p)}", made[1 + len(gazes) + i]) for i, p in enumerate(poses)]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gaze.datasets.dataset import Dataset
 from gaze.errors import UserError
 from gaze.hardware import Hardware
-from gaze.losses.teacher import check_teacher
+from gaze.losses.teacher import check_teacher, record_read
 from gaze.pictures.sheet import save_picture
 from gaze.redirection.draws import Draws
 from gaze.redirection.export import Doubtful, export_originals, export_redirected, refuse_existing
@@ -30,6 +30,10 @@ from gaze.types import DirectionInputs, FaceInputs, collate
 MAKES = ("grid", "film", "export", "gaussians")
 FITS = ("codes", "model")
 SPLITS = ("train", "val", "test")
+NEEDED = {
+    "run": "the directory of a run that redirects heads",
+    "source": "FILE.h5#ROW, the number of a sample of the split, or all",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Asked:
         Raises:
             UserError: one can't be met.
         """
+        for key, what in NEEDED.items():
+            if told[key] == "???":
+                raise UserError(f"{key} is missing; expected {what}: give {key}=...")
         make = [told["make"]] if isinstance(told["make"], str) else list(told["make"])
         wrong = [name for name in make if name not in MAKES]
         if wrong or not make:
@@ -77,6 +84,12 @@ def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, dra
         UserError: the run is of another task, or there is no such sample.
     """
     told = asked.told
+    model = load_model(asked.run).to(hardware.device)
+    if (reads := record_read(model)) not in (None, FaceInputs.__name__):
+        raise UserError(
+            f"run={asked.run} is a {type(model).__name__}, which reads {reads}; expected a run of a model that redirects heads, "
+            "such as model=gazegaussian"
+        )
     data, indices = find_source(asked.source, asked.split, open_split)
     check_heads(data, asked.run)
     if asked.source == ALL:
@@ -85,7 +98,6 @@ def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, dra
         for name in ("redirected", "originals"):
             refuse_existing(out / name, told["overwrite"])
     gazes = clamped(asked.gazes, limits)
-    model = load_model(asked.run).to(hardware.device)
     written = []
     shown = indices[: told["shown"]]
     for place, index in enumerate(shown if set(asked.make) - {"export"} else ()):

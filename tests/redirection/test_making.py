@@ -2,19 +2,23 @@
 
 import pytest
 import torch
+from hydra import compose, initialize_config_module
 
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.head_frames import camera_gaze, camera_head
 from gaze.inference.video_file import read_frames
 from gaze.redirection import film as films
+from gaze.redirection import making
+from gaze.redirection.draws import Draws
 from gaze.redirection.film import film, path, sweep, write_film
 from gaze.redirection.fitting import difference, fit_codes, fit_model
 from gaze.redirection.grid import grid, tiles
-from gaze.redirection.making import Asked
+from gaze.redirection.making import Asked, redirect
 from gaze.redirection.rendering import render
 from gaze.redirection.sources import check_heads, few, find_source
-from gaze.redirection.targets import GAZES, POSES, angles
+from gaze.redirection.targets import GAZES, POSES, Limits, angles
+from gaze.runs import plain_config
 from gaze.types import Batch, DirectionInputs, collate
 from tests.directions.some_faces import LabelledFaces
 from tests.redirection.some_heads import SIDE, ColourReader, PaintedHeads, Painter
@@ -170,3 +174,54 @@ def test_a_fit_brings_the_picture_nearer(data, of):
         assert float(painter.tint) == pytest.approx(0.1)
         assert not own.tint.requires_grad
     assert (after < 0.75 * before).all()
+
+
+def full(**changes):
+    with initialize_config_module("gaze.conf"):
+        cfg = plain_config(compose("redirect", overrides=["run=outputs/x", "hardware=cpu", "source=0"]))
+    for key, value in changes.items():
+        cfg[key] = {**cfg[key], **value} if isinstance(cfg[key], dict) else value
+    return cfg
+
+
+def make(monkeypatch, out, model=None, **changes):
+    monkeypatch.setattr(making, "load_model", lambda run: model or Painter())
+    told = full(**changes)
+    draws = Draws(number=told["export"]["draws"]["number"])
+    return redirect(Asked.of(told), PaintedHeads, out, Limits(), draws, CPU)
+
+
+def test_all_that_can_be_made_of_some_samples(tmp_path, monkeypatch):
+    said = make(
+        *(monkeypatch, tmp_path),
+        source="all",
+        split="train",
+        make=["grid", "film", "export"],
+        shown=2,
+        film={"frames": 3},
+        few={"people": 2, "pictures": 2},
+        export={"originals": ["train", "test"]},
+        height=32,
+    )
+    assert "redirected (40 faces of 4 photographs, 0 dropped by the filter), originals (4 train, 12 test)" in said
+    names = {path.name.split(".")[0] for path in tmp_path.iterdir()}
+    assert names == {"grid_000", "grid_001", "film_000", "film_001", "redirected", "originals"}
+    with pytest.raises(UserError, match="holds redirected faces already"):
+        make(monkeypatch, tmp_path, source="all", make=["export"])
+
+
+def test_a_fit_comes_before_all_else_and_a_model_without_gaussians_is_told(tmp_path, monkeypatch):
+    painter = Painter(tint=0.1).requires_grad_(False)
+    make(monkeypatch, tmp_path, painter, make="grid", fit={"steps": 2}, height=32)
+    assert painter.asked[:2] == [1, 1]
+    assert (tmp_path / "grid.png").is_file()
+    with pytest.raises(UserError, match="is a Painter, which draws no Gaussians; leave gaussians out of make"):
+        make(monkeypatch, tmp_path, make=["gaussians"])
+
+
+def test_a_teacher_of_another_task_filters_nothing_and_models_of_another_task_redirect_nothing(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="run=outputs/x is a ColourReader, which reads DirectionInputs"):
+        make(monkeypatch, tmp_path, ColourReader())
+    export = {"filter": {"run": "y", "sigma": 2.0}}
+    with pytest.raises(ValueError, match=r"export.filter.*reads FaceInputs"):
+        make(monkeypatch, tmp_path, source="all", make=["export"], export=export)
