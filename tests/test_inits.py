@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from gaze.errors import UserError
-from gaze.inits import MeshToGaussians, Weights
-from gaze.inits import Sphere, Weights
+from gaze.inits import MeshToGaussians, Sphere, Weights
 from tests.avatars.heads import small_mesh_head
 
 
@@ -63,11 +62,7 @@ def test_a_glob_without_a_match_is_refused(finished, key):
         Weights("outputs/first", **{key: ["backbon.*"]})(second_stage())
 
 
-def test_the_second_stage_says_how_to_make_the_first():
-    with pytest.raises(UserError, match=r"init.run is null.*python -m gaze.train model=gazegaussian_mesh.*init.run="):
-        MeshToGaussians()
 def test_a_mesh_head_begins_as_a_sphere(caplog):
-
     head = small_mesh_head()
     with caplog.at_level(logging.INFO, "gaze.inits"):
         Sphere(0.7, centre=(0.2, 0.0, -0.1), steps=100, points=512, lr=1e-2)(nn.ModuleDict({"backbone": head}))
@@ -82,8 +77,12 @@ def test_a_mesh_head_begins_as_a_sphere(caplog):
 
 
 def test_a_sphere_needs_a_mesh_head_and_a_size():
-
     with pytest.raises(ValueError, match=r"init=sphere fits backbone.signed_distance.*backbone=mesh_head"):
         Sphere()(second_stage())
     with pytest.raises(ValueError, match="init.radius is 0"):
         Sphere(radius=0.0)
+
+
+def test_the_second_stage_says_how_to_make_the_first():
+    with pytest.raises(UserError, match=r"init.run is null.*python -m gaze.train model=gazegaussian_mesh.*init.run="):
+        MeshToGaussians()

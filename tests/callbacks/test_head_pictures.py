@@ -79,8 +79,11 @@ def test_the_neutral_mesh_is_drawn_now_and_then_and_written_at_the_end(trainer):
     lines = (trainer.run.path / "mesh.obj").read_text().splitlines()
     surface = trainer.model.backbone.neutral_surface()
     assert sum(line.startswith("f ") for line in lines) == len(surface.triangles)
+    assert len(lines[0].split()) == 7  # a vertex has a colour
+    header = (trainer.run.path / "points.ply").read_bytes().split(b"end_header")[0]
+    assert f"element vertex {len(surface.points)}".encode() in header
     trainer.eval_model = nn.Linear(1, 1)
-    with pytest.raises(ValueError, match="draws a mesh head"):
+    with pytest.raises(ValueError, match="draws the mesh of a MeshAvatar"):
         callback.fit_start(trainer)
     with pytest.raises(ValueError, match="every_epochs is 0"):
         NeutralMesh(every_epochs=0)
