@@ -1,8 +1,8 @@
 """Splats over one another, from near to far, tile by tile, with a backward pass of its own.
 
-All tiles advance through their lists together, a slice at a time, and leave when their list ends or
-nothing more can be seen. In a tile the logarithm of what a splat covers is a quadratic form of the pixel, so that one matrix
-product gives it for all pixels; its gradient is another.
+All tiles advance through their lists together, a slice at a time, and leave when their list ends or nothing more can be seen.
+In a tile the logarithm of what a splat covers is a quadratic form of the pixel, so that one matrix product gives it for all
+pixels; its gradient is another. On an accelerator each slice waits for the device: there gsplat is the quick way.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class _Composite(torch.autograd.Function):
             depth += place.shape[1]
             own = coefficients.index_select(0, place.flatten())
             own[:, 0].masked_fill_(~valid.flatten(), UNSEEN)
-            alpha = torch.threshold_((own @ monomials).clamp_min_(FAINT).exp_(), LEAST_ALPHA, 0.0).view(
-                *place.shape, -1
-            )
+            alpha = (own @ monomials).clamp_min_(FAINT).exp_().view(*place.shape, -1)
+            torch.threshold_(alpha, LEAST_ALPHA, 0.0)
             if capped:
                 alpha.clamp_max_(MOST_ALPHA)
             after = torch.cumprod(1 - alpha, 1).mul_(light[:, None])
