@@ -26,7 +26,8 @@ def quaternion_to_vector(quaternion: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b
     square = axis.square().sum(-1, keepdim=True)
     small = square < SMALL
     sine = torch.where(small, 1.0, square).sqrt()
-    return axis * torch.where(small, 2 / w - 2 * square / (3 * w**3), 2 * torch.atan2(sine, w) / sine)
+    near = torch.where(small, w, 1.0)  # at half a turn w is zero, and the branch not taken must not spoil the gradient
+    return axis * torch.where(small, 2 / near - 2 * square / (3 * near**3), 2 * torch.atan2(sine, w) / sine)
 
 
 def quaternion_product(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from gaze.errors import UserError
-from gaze.inits import MeshToGaussians, Weights
+from gaze.inits import MeshToGaussians, Sphere, Weights
+from tests.avatars.heads import small_mesh_head
 
 
 @pytest.fixture
@@ -59,6 +60,27 @@ def test_other_shapes_are_refused(finished):
 def test_a_glob_without_a_match_is_refused(finished, key):
     with pytest.raises(ValueError, match=rf"init.{key}: 'backbon.\*' matches no tensor.*backbone.weight"):
         Weights("outputs/first", **{key: ["backbon.*"]})(second_stage())
+
+
+def test_a_mesh_head_begins_as_a_sphere(caplog):
+    head = small_mesh_head()
+    with caplog.at_level(logging.INFO, "gaze.inits"):
+        Sphere(0.7, centre=(0.2, 0.0, -0.1), steps=100, points=512, lr=1e-2)(nn.ModuleDict({"backbone": head}))
+    radii = (head.neutral_surface().points - torch.tensor([0.2, 0.0, -0.1])).norm(dim=1)
+    assert radii.mean() == pytest.approx(0.7, abs=0.05)
+    assert radii.std() < 0.08
+    assert "a sphere of radius 0.7, off by" in caplog.text
+    assert all(p.grad is None for p in head.parameters())
+    same = small_mesh_head()
+    Sphere(0.7, centre=(0.2, 0.0, -0.1), steps=100, points=512, lr=1e-2)(nn.ModuleDict({"backbone": same}))
+    assert all(torch.equal(a, b) for a, b in zip(head.parameters(), same.parameters(), strict=True))
+
+
+def test_a_sphere_needs_a_mesh_head_and_a_size():
+    with pytest.raises(ValueError, match=r"init=sphere fits backbone.signed_distance.*backbone=mesh_head"):
+        Sphere()(second_stage())
+    with pytest.raises(ValueError, match="init.radius is 0"):
+        Sphere(radius=0.0)
 
 
 def test_the_second_stage_says_how_to_make_the_first():

@@ -92,7 +92,8 @@ def _copy_networks(mesh: MeshHead, head: GaussianHead) -> None:
     ]
     for name, module in pairs:
         module.load_state_dict(getattr(mesh, name).state_dict())
-    if type(mesh.eye_rotation) is type(head.eyes.rotation):
-        head.eyes.rotation.load_state_dict(mesh.eye_rotation.state_dict())
+    theirs, own = mesh.eye_rotation, head.eyes.rotation
+    if theirs is not None and own is not None and type(theirs) is type(own):
+        own.load_state_dict(theirs.state_dict())
     else:
         log.info("eyes turn in another way than in stage 1, and begin anew")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gaze.avatars.encoding import WIDTH, encoded
 from gaze.avatars.head_mesh import HeadMesh, NeutralSurface
-from gaze.avatars.point_mlp import PointMLP, neutral
-from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE, Regions, nearest, regions
+from gaze.avatars.point_mlp import SLOPE, PointMLP, neutral
+from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE, Regions, closeness, nearest, regions
 from gaze.avatars.smoothness import roughness
 from gaze.avatars.tetrahedra import HIGH, LOW, Surface, Tetrahedra, marched, subdivided, tetrahedra
 from gaze.errors import UserError
@@ -19,6 +19,7 @@ from gaze.head_frames import to_world
 from gaze.types import FaceInputs
 
 REACH = 0.3  # most that codes or pose move a point, canonical units
+WHOLLY_IN, WHOLLY_OUT = 1.2, 1.8  # radii from the centre of an eyeball: what turns with it, and what does not
 AT_ONCE = 1 << 17  # points that networks are asked about at once where no gradient is kept
 
 
@@ -84,6 +85,8 @@ class MeshHead(nn.Module):
         self.eye_colour = PointMLP(point_feature, gaze, [half], features)
         self.shape_deform = PointMLP(place, code, [width] * 5, 3)
         self.pose_deform = PointMLP(place, pose, [width, width], 3)
+        for net in (self.geometry, self.shape_colour, self.pose_colour, self.eye_colour):
+            keep_variance(net)
         self.eye_rotation = eye_rotation
         grid = tetrahedra(resolution, low, high)
         self.low, self.high = list(low), list(high)
@@ -175,15 +178,23 @@ class MeshHead(nn.Module):
         gaze: Float[Tensor, "b 2"],
         code: Float[Tensor, "b t"],
     ) -> Float[Tensor, "b v 3"]:
-        """Neutral places with those that have a weight as eyes turned, each with the eye that it is nearer to."""
+        """Neutral places with those of the eyeballs turned, each with the eye that it is nearer to.
+
+        The published code turns all that has a weight as eye, half a unit around the lids: brows and cheeks go along, and
+        the outline of the head swells when it is seen from aside. Here it is what lies up to 1.2 radii from the centre of
+        an eyeball, and less and less of it up to 1.8; a ball that turns about its centre keeps its outline.
+        """
         shared = points.expand(len(gaze), -1, -1)
         if self.eye_rotation is None:
             return shared
-        rows = torch.nonzero(eye > 0)[:, 0]
+        centres = self.eye_centres()
+        radii = (nearest(points, centres) + 1e-12).sqrt() / self.eye_radius
+        rows = torch.nonzero((eye > 0) & (radii < WHOLLY_OUT))[:, 0]
         near = points[rows]
-        left, right = (nearest(near, self.landmarks[which]) for which in (LEFT_EYE, RIGHT_EYE))
-        turned = self.eye_rotation(near, (right < left).long(), self.eye_centres(), gaze, code)
-        return shared.index_copy(1, rows, turned.points)
+        left, right = ((near - centre).square().sum(1) for centre in centres)
+        turned = self.eye_rotation(near, (right < left).long(), centres, gaze, code)
+        share = closeness(radii[rows], WHOLLY_IN, WHOLLY_OUT)[:, None]
+        return shared.index_copy(1, rows, near + share * (turned.points - near))
 
     def eye_centres(self) -> Float[Tensor, "2 3"]:
         """Centres of the eyeballs of the neutral head, left and right in the picture, canonical frame."""
@@ -197,3 +208,15 @@ class MeshHead(nn.Module):
         # The published code squashes offsets twice, which is kept for its weights.
         moved = points + torch.tanh(found[:, 1:4]) / self.resolution
         return marched(moved, found[:, 0], found[:, 4:], corners)
+
+
+def keep_variance(net: PointMLP) -> None:
+    """Draw the weights of a network so that what it computes varies as much as its input (He et al. 2015).
+
+    By torch's default signals shrink layer by layer: six of them make a nearly constant feature of a place, and it takes
+    hundreds of steps until two vertices can differ in colour.
+    """
+    for layer in net.layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.zeros_(layer.bias)

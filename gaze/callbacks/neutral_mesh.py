@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
+
+from gaze.avatars.head_mesh import HeadMesh
 from gaze.avatars.obj import save_obj
-from gaze.backbones.mesh_head import MeshHead
 from gaze.callbacks.callback import Callback
+from gaze.models.mesh_avatar import MeshAvatar
 from gaze.pictures.mesh import draw_mesh
 from gaze.pictures.sheet import save_picture, sheet
+from gaze.rasterize.ply import write_ply
+from gaze.types import FaceInputs, collate
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -21,7 +27,9 @@ VIEWS = {"from its left": -60.0, "from the front": 0.0, "from its right": 60.0} 
 
 
 class NeutralMesh(Callback):
-    """Writes `pictures/neutral_mesh_003.png` after 3 epochs, and `mesh.obj` when training ends.
+    """Writes `pictures/neutral_mesh_003.png` after 3 epochs, and `mesh.obj` and `points.ply` when training ends.
+
+    Both files hold the neutral head in the colours of the first person of the validation set.
 
     Args:
         every_epochs: epochs between two pictures; the last epoch always has one.
@@ -40,13 +48,13 @@ class NeutralMesh(Callback):
         self.every_epochs, self.height = every_epochs, height
 
     def fit_start(self, trainer: Trainer) -> None:
-        self._head(trainer)
+        self._avatar(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         last = trainer.epoch == trainer.epochs or trainer.stop
         if not trainer.hardware.main or (trainer.epoch % self.every_epochs and not last):
             return
-        points, _, triangles = self._head(trainer).neutral_surface()
+        points, _, triangles = self._avatar(trainer).backbone.neutral_surface()
         views = [draw_mesh(points, triangles, self.height, yaw) for yaw in VIEWS.values()]
         title = f"epoch {trainer.epoch}     {len(points):,} vertices, {len(triangles):,} triangles"
         file = trainer.run.path / "pictures" / f"neutral_mesh_{trainer.epoch:03d}.png"
@@ -55,20 +63,32 @@ class NeutralMesh(Callback):
         except OSError as error:
             logger.warning("could not write %s: %s; training goes on", file, error)
 
+    @torch.no_grad()
     def fit_end(self, trainer: Trainer) -> None:
         if not trainer.hardware.main:
             return
-        points, _, triangles = self._head(trainer).neutral_surface()
+        avatar = self._avatar(trainer).eval()
+        neutral = avatar.backbone.neutral_surface()
+        inputs = ahead(trainer.hardware.place(collate([trainer.val_set[0]])).inputs)
+        mesh: HeadMesh = avatar.backbone(inputs)._replace(points=neutral.points[None])
+        cloud = avatar.gaussians(mesh, inputs.scale)
         try:
-            save_obj(trainer.run.path / "mesh.obj", points, triangles)
+            save_obj(trainer.run.path / "mesh.obj", neutral.points, neutral.triangles, mesh.colours[0, :, :3])
+            write_ply(cloud, trainer.run.path / "points.ply")
         except OSError as error:
-            logger.warning("could not write %s: %s", trainer.run.path / "mesh.obj", error)
+            logger.warning("could not write the mesh into %s: %s", trainer.run.path, error)
 
-    def _head(self, trainer: Trainer) -> MeshHead:
-        found = [module for module in trainer.eval_model.modules() if isinstance(module, MeshHead)]
+    def _avatar(self, trainer: Trainer) -> MeshAvatar:
+        found = [module for module in trainer.eval_model.modules() if isinstance(module, MeshAvatar)]
         if not found:
             raise ValueError(
-                f"callback.neutral_mesh draws a mesh head, which {type(trainer.model).__name__} has not; leave it out of the "
-                "list of callbacks"
+                f"callback.neutral_mesh draws the mesh of a MeshAvatar, and the model is a {type(trainer.model).__name__}; "
+                "leave it out of the list of callbacks"
             )
         return found[0]
+
+
+def ahead(inputs: FaceInputs) -> FaceInputs:
+    """The same people at the origin of the world, facing and looking ahead."""
+    zero = torch.zeros_like
+    return replace(inputs, gaze=zero(inputs.gaze), pose=zero(inputs.pose), scale=torch.ones_like(inputs.scale))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from gaze.datasets.image import ImageError
 from gaze.types import Record
@@ -53,8 +54,9 @@ def read_picture(
         ) from error
     size = size or bgr.shape[0]
     head = eroded(masks["head_mask"], erode)
-    rgb = np.where(head[..., None], bgr[..., ::-1], np.uint8(255))
-    image = area_resized(torch.from_numpy(rgb).permute(2, 0, 1), size)
+    rgb = torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)[::-1]))
+    rgb.masked_fill_(torch.from_numpy(~head), 255)
+    image = area_resized(rgb, size)
     small = {name: covered(head if name == "head_mask" else mask, size) for name, mask in masks.items()}
     image.masked_fill_(~small["head_mask"], 255)  # edges are mixed with white, and what is beyond is white
     return HeadPicture(image, small["head_mask"], small.get("left_eye_mask"), small.get("right_eye_mask"))
@@ -86,11 +88,10 @@ def area_resized(image: UInt8[Tensor, "3 H W"], size: int) -> UInt8[Tensor, "3 h
 
 
 def area_means(values: Float[Tensor, "*c H W"], size: int) -> Float[Tensor, "*c h w"]:
-    """Means of the areas that the pixels of a smaller square grid cover, at any ratio."""
+    """Means of the areas that the pixels of a smaller square grid cover, at any ratio; c may be no axis or one."""
     side = values.shape[-1]
     if side % size == 0:
-        step = side // size
-        return values.unflatten(-1, (size, step)).mean(-1).unflatten(-2, (size, step)).mean(-2)
+        return avg_pool2d(values[None], side // size)[0]
     weights = _overlaps(side, size)
     return weights @ values @ weights.T
 

@@ -35,8 +35,8 @@ def draw_mesh(
     light = torch.nn.functional.normalize(points.new_tensor(LIGHT), dim=0)
     shade = 0.35 + 0.65 * (torch.nn.functional.normalize(across, dim=1) @ light).clamp(min=0)
     at = torch.stack([corners[..., 0] / side + 0.5, 0.5 - corners[..., 1] / side], -1) * height
-    front = _front(at, corners[..., 2], height)
-    clay = shade[front.clamp(min=0)][..., None] * points.new_tensor(CLAY)
+    front = _front(at, corners[..., 2], height)  # -1, where there is nothing, takes the last shade, and then paper
+    clay = torch.cat([shade, shade.new_zeros(1)])[front][..., None] * points.new_tensor(CLAY)
     picture = torch.where((front >= 0)[..., None], clay, PAPER)
     return (picture * 255).round().to(torch.uint8).permute(2, 0, 1).contiguous()
 

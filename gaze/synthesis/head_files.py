@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from gaze.synthesis.counts import check_counts
 from gaze.synthesis.draws import Draws
@@ -129,4 +130,6 @@ def _write_person(person: Person) -> None:
     with h5py.File(person.path, "w") as file:
         file.attrs["image_size"] = world.size
         for name, array in arrays.items():
-            file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), compression="lzf")
+            # ETH-XGaze's files have lzf. h5py's starts from memory as it finds it, and writes other bytes each time.
+            how = {"compression": "gzip", "compression_opts": 1} if array.ndim > 2 and array.dtype == np.uint8 else {}
+            file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), **how)

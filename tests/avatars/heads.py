@@ -1,5 +1,8 @@
 """Small heads to try things on: an ellipsoid with eyes, and samples of it."""
 
+import copy
+import functools
+
 import torch
 from torch import nn
 
@@ -23,9 +26,14 @@ def landmarks():
     return torch.cat([face, ring - aside, ring + aside, behind])
 
 
-def small_mesh_head(resolution=8, seed=0, **options):
+def small_mesh_head():
     """A mesh head of about a sphere of radius 0.9."""
-    torch.manual_seed(seed)
+    return copy.deepcopy(_fitted())
+
+
+@functools.cache
+def _fitted():
+    torch.manual_seed(0)
     head = MeshHead(
         ExplicitRotation(code=12, width=8),
         landmarks=52,
@@ -34,11 +42,10 @@ def small_mesh_head(resolution=8, seed=0, **options):
         point_feature=6,
         features=4,
         width=16,
-        resolution=resolution,
+        resolution=8,
         low=(-1.4, -1.4, -1.4),
         high=(1.4, 1.4, 1.4),
         eye_radius=0.19,
-        **options,
     )
     with torch.no_grad():
         head.landmarks.copy_(landmarks())
@@ -51,7 +58,7 @@ def face_inputs(b, identity=8, expression=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
     view = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
     view[2, 3] = 8.0
-    camera = torch.tensor([[100.0, 0.0, 16.0], [0.0, 100.0, 16.0], [0.0, 0.0, 1.0]])
+    camera = torch.tensor([[80.0, 0.0, 16.0], [0.0, 80.0, 16.0], [0.0, 0.0, 1.0]])
     draw = lambda *size: torch.randn(*size, generator=generator)  # noqa: E731
     return FaceInputs(
         gaze=0.2 * draw(b, 2),

@@ -48,8 +48,9 @@ def drawn(size=SIZE, samples=2, seed=1):
     draws = torch.Generator().manual_seed(seed)
     fields = {
         name: torch.rand(samples, 3, size, size, generator=draws)
-        for name in ("image", "raw", "face", "face_raw", "eyes", "eyes_raw")
+        for name in ("image", "raw", "face", "face_raw", "eyes", "eyes_raw", "wandered")
     }
+    fields["wandered_gaze"] = torch.nn.functional.normalize(torch.randn(samples, 3, generator=draws), dim=-1)
     fields["alpha"] = torch.rand(samples, size, size, generator=draws)
     fields["landmarks"] = torch.randn(samples, 5, 3, generator=draws)
     widths = {"identity_offset": 4, "expression_offset": 3, "camera_offset": 6}
@@ -72,6 +73,10 @@ def right(batch):
         raw=regions["image"],
         face_raw=regions["face"],
         eyes_raw=regions["eyes"],
+        wandered=regions["image"],
+        wandered_gaze=torch.nn.functional.normalize(
+            regions["image"].mean((-2, -1)) - 0.5, dim=-1
+        ),  # as a Lookout sees it
         alpha=targets.head_mask.float(),
         landmarks=targets.landmarks,
         identity_offset=torch.zeros(n, 4),

@@ -184,16 +184,17 @@ def test_coverage_by_hand():
 
 
 def test_terms_that_the_model_names():
-    given = drawn()
-    prediction = FacePrediction(**given)
-    assert Auxiliary("deformation")(prediction, batch(), NOW) is given["deformation"]
+    prediction = FacePrediction(**drawn()).map(Tensor.detach)
+    assert Auxiliary("deformation")(prediction, batch(), NOW) is prediction.deformation
     with pytest.raises(ValueError, match="says nothing of roughness"):
         Auxiliary("roughness")(replace(prediction, roughness=None), batch(), NOW)
-    cosine, overlap, collapse = (float(given[f"factor_{name}"]) for name in ("cosine", "overlap", "collapse"))
+    cosine, overlap, collapse = (
+        float(getattr(prediction, f"factor_{name}")) for name in ("cosine", "overlap", "collapse")
+    )
     assert float(Orthogonality(0.5)(prediction, batch(), NOW)) == pytest.approx(cosine + overlap + 0.5 * collapse)
     alone = replace(prediction, factor_overlap=None, factor_collapse=None)
     assert float(Orthogonality()(alone, batch(), NOW)) == pytest.approx(cosine)
-    nothing = FacePrediction(given["image"])
+    nothing = FacePrediction(prediction.image)
     with pytest.raises(ValueError, match="loss.orthogonality needs embeddings"):
         Orthogonality()(nothing, batch(), NOW)
     assert float(Orthogonality().eval()(nothing, batch(), NOW)) == 0

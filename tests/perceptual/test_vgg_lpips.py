@@ -79,3 +79,13 @@ def test_files_of_something_else_are_refused(tmp_path, weights):
         VGGLPIPS(weights, str(tmp_path / "heads.pth"))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth.*set network\.weights"):
         VGGLPIPS(str(tmp_path / "nowhere.pth"))
+
+
+def test_a_download_that_fails_offers_no_random_weights(tmp_path, monkeypatch):
+    def offline(address, aside):
+        raise OSError("no route")
+
+    monkeypatch.setattr("gaze.downloads._download", offline)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(UserError, match=r"no route\): fetch it and set network\.weights to its path$"):
+        VGGLPIPS("https://example.org/vgg16-397923af.pth")

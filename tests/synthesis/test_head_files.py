@@ -60,7 +60,7 @@ def test_files_hold_one_sample_in_each_chunk(root, world):
         for name, array in expected.items():
             assert np.array_equal(file[name][:], array), name
             assert file[name].chunks == (1, *array.shape[1:])
-            assert file[name].compression == "lzf"
+            assert file[name].compression in (None, "gzip")  # lzf's bytes would differ from run to run
 
 
 @pytest.mark.parametrize("rows", [4, 7, 200])
