@@ -31,7 +31,8 @@ def main(cfg: DictConfig) -> None:
     check(OmegaConf.create({"limits_deg": cfg.limits_deg, "draws": cfg.export.draws}))
     out = Path(cfg.out) if cfg.out is not None else Path("outputs", "redirected", name_of(str(cfg.source), cfg.split))
     parts = build(cfg.limits_deg), build(cfg.export.draws), build(cfg.hardware)
-    print(redirect(asked, build(node.dataset), out, *parts))
+    own = cfg.dataset is None and cfg.root is None
+    print(redirect(asked, build(node.dataset), out, *parts, own))
 
 
 def name_of(source: str, split: str) -> str:

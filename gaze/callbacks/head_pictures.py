@@ -11,7 +11,7 @@ from torch import Tensor
 from gaze.callbacks.sample_pictures import SamplePictures
 from gaze.evaluation import on_batches
 from gaze.pictures.head_sheet import head_sheet
-from gaze.types import FaceInputs
+from gaze.types import FaceInputs, PictureInputs
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class HeadPictures(SamplePictures):
     """Photographs of heads beside what is drawn of them; see `SamplePictures`."""
 
-    name, of, about = "head_pictures", FaceInputs, "views of heads"
+    name, of, about = "head_pictures", (FaceInputs, PictureInputs), "views of heads"
 
     def __init__(self, samples: int = 6, every_epochs: int = 1, height: int = 128) -> None:
         super().__init__(samples, every_epochs, height)

@@ -34,7 +34,7 @@ class SamplePictures(Callback):
     """
 
     name: ClassVar[str]  # of the callback in configs
-    of: ClassVar[type]  # the inputs that samples hold
+    of: ClassVar[type | tuple[type, ...]]  # the inputs that samples hold
     about: ClassVar[str]  # what such samples are, for messages
 
     def __init__(self, samples: int, every_epochs: int, height: int) -> None:

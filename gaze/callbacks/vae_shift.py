@@ -64,7 +64,7 @@ class VAEShift(Callback):
             return
         logger.warning(
             "%s, above %.1f: latents can't show gaze more finely. Use a vae of a smaller factor (vae.widths with fewer "
-            "scales), larger pictures, or none (vae=null)",
+            "scales), larger pictures, or none",
             text,
             self.limit_deg,
         )

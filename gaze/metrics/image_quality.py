@@ -14,16 +14,16 @@ TINY = 1e-8  # added to the squared error, as in the library that GazeGaussian's
 
 
 class ImageQuality(Means):
-    """``psnr`` (dB), ``ssim``, ``l1`` and ``psnr_eyes`` (dB) of rendered pictures against heads on white, means over pictures.
+    """``psnr`` and ``psnr_eyes`` (dB), ``ssim_score`` and ``l1`` of rendered pictures against heads on white; means over them.
 
-    The prediction is clipped to [0, 1] and not masked: what is drawn outside of the head counts. The first three are
-    over the whole picture, as published (GazeGaussian's section 4.1), ``ssim`` over windows that lie within it, seen at
-    about 256 px. ``psnr_eyes`` is over the pixels of both eyes; pictures without an eye don't count. ``ssim`` is NaN for
-    pictures that are smaller than its window.
+    The prediction is clipped to [0, 1] and not masked: what is drawn outside of the head counts. All are over the whole
+    picture, as published (GazeGaussian's section 4.1), but for ``psnr_eyes``, over the pixels of both eyes; pictures
+    without an eye don't count for it. ``ssim_score`` is over windows that lie within the picture, seen at about 256 px;
+    NaN for pictures smaller than a window. It is not called ssim, as that is a loss, whose validation it would replace.
     """
 
     def __init__(self) -> None:
-        super().__init__(("psnr", "ssim", "l1", "psnr_eyes"))
+        super().__init__(("psnr", "ssim_score", "l1", "psnr_eyes"))
 
     def update(self, prediction: FacePrediction, targets: FaceTargets) -> None:
         """Add a batch."""
@@ -32,7 +32,7 @@ class ImageQuality(Means):
         self.add("psnr", decibels(error.square().mean((1, 2, 3))))
         self.add("l1", error.abs().mean((1, 2, 3)))
         if min(truth.shape[-2:]) >= SIDE:
-            self.add("ssim", structural_similarity(viewed(found), viewed(truth), padded=False))
+            self.add("ssim_score", structural_similarity(viewed(found), viewed(truth), padded=False))
         eyes = eyes_mask(targets)
         if eyes is not None:
             self.add("psnr_eyes", decibels(mean_over(error.square(), eyes)), eyes.any(-1).any(-1))

@@ -1,8 +1,8 @@
 """Splats over one another, from near to far, tile by tile, with a backward pass of its own.
 
-All tiles advance through their lists together, a slice at a time, and leave when their list ends or
-nothing more can be seen. In a tile the logarithm of what a splat covers is a quadratic form of the pixel, so that one matrix
-product gives it for all pixels; its gradient is another.
+All tiles advance through their lists together, a slice at a time, and leave when their list ends or nothing more can be seen.
+In a tile the logarithm of what a splat covers is a quadratic form of the pixel, so that one matrix product gives it for all
+pixels; its gradient is another. On an accelerator each slice waits for the device: there gsplat is the quick way.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from gaze.rasterize.tiles import TILE, TileLists
 
 MOST_ALPHA = 0.999  # as gsplat; Kerbl et al. have 0.99
 LEAST_LIGHT = 1e-4  # a splat that would let less through is not drawn, nor what is behind it
+FAINT = -20.0  # logarithm below which all is cut alike; exp is ten times slower where its result underflows
 UNSEEN = -1e4  # logarithm of what covers nothing
-VALUES = 1 << 16  # of a slice, tiles x splats x pixels: its tables stay in the cache of a processor
+VALUES = 1 << 17  # of a slice, tiles x splats x pixels: its tables stay in the cache of a processor
 SLICE = (8, 64)  # least and most splats of a list
 ALIVE = 0.9  # of the tiles of a slice; with fewer the others leave
 
@@ -51,6 +52,7 @@ class _Composite(torch.autograd.Function):
         capped = bool((shape[:, 5] > math.log(MOST_ALPHA)).any())
         found = shape.new_zeros(len(lists.tile), TILE[0] * TILE[1], feature.shape[1])
         rows, depth = torch.arange(len(lists.tile), device=shape.device), 0
+        room = _room(feature, len(rows))
         sums, light = found.clone(), shape.new_ones(found.shape[:2])
         start, length = lists.start, lists.length
         while len(rows):
@@ -58,14 +60,15 @@ class _Composite(torch.autograd.Function):
             depth += place.shape[1]
             own = coefficients.index_select(0, place.flatten())
             own[:, 0].masked_fill_(~valid.flatten(), UNSEEN)
-            alpha = torch.threshold_((own @ monomials).exp_(), LEAST_ALPHA, 0.0).view(*place.shape, -1)
+            alpha = (own @ monomials).clamp_min_(FAINT).exp_().view(*place.shape, -1)
+            torch.threshold_(alpha, LEAST_ALPHA, 0.0)
             if capped:
                 alpha.clamp_max_(MOST_ALPHA)
             after = torch.cumprod(1 - alpha, 1).mul_(light[:, None])
             left = after[:, -1].clone()
             stops = bool(left.amin() <= LEAST_LIGHT)
             weight = _weights(alpha, light, after, stops)
-            sums.baddbmm_(weight.mT, feature.index_select(0, lists.splat[place].flatten()).view(*place.shape, -1))
+            sums.baddbmm_(weight.mT, _rows(feature, lists.splat, place, room))
             if keep:
                 slices.append(Slice(rows, place, alpha, light, stops))
             light, more = left, length > depth
@@ -85,8 +88,11 @@ class _Composite(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         (shape, feature), lists = ctx.saved_tensors, ctx.lists
         monomials, channels = _monomials(shape), gradient.shape[2]
+        offset = shape[:, :2].index_select(0, lists.splat) - lists.centre
         # One table for all inputs, of a width that makes the sums by splat quick
         total = shape.new_zeros(len(shape), -(-(6 + channels) // 8) * 8)
+        room = _room(feature, len(gradient))
+        table = shape.new_zeros(len(room), total.shape[1])
         behind = gradient.new_zeros(gradient.shape[:2])  # what all that is behind has to do with the loss, by pixel
         rows, outer, rest = lists.start[:0], gradient[:0], behind[:0]
         for part in reversed(ctx.slices):
@@ -94,23 +100,32 @@ class _Composite(torch.autograd.Function):
                 behind[rows] = rest
                 rows = part.rows
                 outer, rest = gradient[rows], behind[rows]
-            place = part.place.flatten()
-            splat = lists.splat.index_select(0, place)
             clear = 1 - part.alpha
             weight = _weights(part.alpha, part.light, torch.cumprod(clear, 1).mul_(part.light[:, None]), part.stops)
-            seen = feature.index_select(0, splat).view(*part.place.shape, -1)
-            share = torch.bmm(seen, outer.mT).mul_(weight)
+            share = torch.bmm(_rows(feature, lists.splat, part.place, room), outer.mT).mul_(weight)
             rest = rest + share.sum(1)
             hidden = torch.sub(rest[:, None], share.cumsum(1)).mul_(part.alpha)
             slope = share.addcdiv_(hidden, clear, value=-1)
             if ctx.capped:
                 slope.masked_fill_(part.alpha >= MOST_ALPHA, 0.0)
-            inner = slope.flatten(0, 1) @ monomials.mT
-            own = shape.new_zeros(len(place), total.shape[1])
-            own[:, :6] = _shape_gradient(shape.index_select(0, splat), lists.centre.index_select(0, place), inner)
+            place = part.place.flatten()
+            own = table[: len(place)]
+            own[:, :6] = _moments(slope.flatten(0, 1) @ monomials.mT, offset.index_select(0, place))
             own[:, 6 : 6 + channels] = torch.bmm(weight, outer).flatten(0, 1)
-            total.index_add_(0, splat, own)
-        return total[:, :6], total[:, 6 : 6 + channels], None
+            total.index_add_(0, lists.splat.index_select(0, place), own)
+        return _shape_gradient(shape, total[:, :6]), total[:, 6 : 6 + channels], None
+
+
+def _room(feature: Tensor, tiles: int) -> Tensor:
+    """Memory for the features of any slice: to get it anew from the system for each would take longer than to fill it."""
+    return feature.new_empty(max(VALUES // (TILE[0] * TILE[1]), SLICE[0] * tiles), feature.shape[1])
+
+
+def _rows(feature: Tensor, splat: Tensor, place: Tensor, room: Tensor) -> Tensor:
+    """The features of pairs, in `room`; [n s c]."""
+    rows = room[: place.numel()]
+    torch.index_select(feature, 0, splat.index_select(0, place.flatten()), out=rows)
+    return rows.view(*place.shape, -1)
 
 
 def _places(start: Tensor, length: Tensor, depth: int) -> tuple[Tensor, Tensor]:
@@ -146,20 +161,16 @@ def _coefficients(shape: Tensor, centre: Tensor) -> Tensor:
     return torch.stack([constant, along_u, along_v, xx / -2, -xy, yy / -2], 1)
 
 
-def _shape_gradient(shape: Tensor, centre: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of `shape`, from that of its coefficients; [m 6]."""
-    x, y, xx, xy, yy, _ = shape.unbind(1)
-    u, v = x - centre[:, 0], y - centre[:, 1]
+def _moments(gradient: Tensor, offset: Tensor) -> Tensor:
+    """The gradient of the logarithm, times each of 1, u, v, u², uv, v² from the splat instead of the tile's centre; [m 6]."""
     one, du, dv, duu, duv, dvv = gradient.unbind(1)
-    du_here, dv_here = du - u * one, dv - v * one
-    return torch.stack(
-        [
-            xx * du_here + xy * dv_here,
-            yy * dv_here + xy * du_here,
-            u * du - (u * u * one + duu) / 2,
-            v * du + u * dv - u * v * one - duv,
-            v * dv - (v * v * one + dvv) / 2,
-            one,
-        ],
-        1,
-    )
+    u, v = offset.unbind(1)
+    right, down = du - u * one, dv - v * one
+    return torch.stack([one, right, down, duu - u * (du + right), duv - u * dv - v * right, dvv - v * (dv + down)], 1)
+
+
+def _shape_gradient(shape: Tensor, moments: Tensor) -> Tensor:
+    """The gradient of `shape`, of the sums of its moments; [k 6]."""
+    _, _, xx, xy, yy, _ = shape.unbind(1)
+    one, u, v, uu, uv, vv = moments.unbind(1)
+    return torch.stack([xx * u + xy * v, xy * u + yy * v, uu / -2, -uv, vv / -2, one], 1)

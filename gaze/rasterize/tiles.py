@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gaze.rasterize.projection import Splats
 
-TILE = (4, 4)  # height, width in px; TUNE
+TILE = (4, 4)  # height, width in px; in larger ones most pixels are computed in vain, smaller ones make more pairs
 
 
 class TileLists(NamedTuple):

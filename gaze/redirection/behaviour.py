@@ -19,6 +19,7 @@ from gaze.head_regions import eyes_mask
 from gaze.perceptual.estimators import Estimator
 from gaze.redirection.figures import leak, spearman
 from gaze.redirection.rendering import render
+from gaze.redirection.sources import uncorrected
 from gaze.redirection.targets import looking
 from gaze.types import Batch, FaceInputs, FaceTargets, collate
 
@@ -57,7 +58,7 @@ def monotony(
         told[:, axis] = along
         rows = []
         for index in indices:
-            image = render(model, looking(collate([data[index].inputs]), told), hardware, batch_size)
+            image = render(model, looking(uncorrected(collate([data[index].inputs])), told), hardware, batch_size)
             rows.append(vector_to_pitch_yaw(judge.seen(image.to(hardware.device)).cpu())[:, axis])
         seen = torch.stack(rows)
         found[name] = spearman(along.expand_as(seen), seen)

@@ -36,6 +36,22 @@ OpenSplit = Callable[..., Dataset]
 ABSENT = (DatasetError, FileNotFoundError, UserError)  # of splits that are missing, or that lie elsewhere now
 INSIDE, OUTSIDE = "within the trained yaw", "beyond the trained yaw"
 REACH = math.radians(30)  # of sweeps where the trained range is not known
+# Of the printed table; all are in the files
+SHOWN = (
+    *(
+        "gaze_deg",
+        "gaze_label_deg",
+        "estimator_gaze_deg",
+        "head_deg",
+        "ssim",
+        "psnr",
+        "lpips",
+        "fid",
+        "id_sim_synth",
+        "leak",
+    ),
+    *("monotony_yaw", "frames_per_s"),
+)
 WORST = 6  # pairs of the picture
 HEIGHT = 160  # px of each of its pictures
 

@@ -35,15 +35,33 @@ def figures(
         renormalise: estimators see faces as `renormalised` has them, and labels are turned likewise.
     """
     truth = on_white(targets).to(image)
+    found = _angles(image, truth, inputs, targets, judges, renormalise)
     error = image - truth
     nothing = torch.full_like(error[:, 0, 0, 0], torch.nan)
-    found = {"psnr": decibels(error.square().mean((1, 2, 3))), "l1": error.abs().mean((1, 2, 3))}
+    found |= {"psnr": decibels(error.square().mean((1, 2, 3))), "l1": error.abs().mean((1, 2, 3))}
     found["ssim"] = nothing
     if min(truth.shape[-2:]) >= SIDE:
         found["ssim"] = structural_similarity(viewed(image), viewed(truth), padded=False)
     if (eyes := eyes_mask(targets)) is not None:
         seen = eyes.any(-1).any(-1)
         found["psnr_eyes"] = torch.where(seen, decibels(mean_over(error.square(), eyes)), torch.nan)
+    if judges.lpips is not None:
+        found["lpips"] = judges.lpips.distance(judges.lpips(image), judges.lpips(truth))
+    if judges.identity is not None:
+        ours, theirs = (judges.identity(p) for p in (image, truth))
+        found["id_sim_synth"] = 100 * F.cosine_similarity(ours, theirs)
+    return found
+
+
+def _angles(
+    image: Float[Tensor, "b 3 H W"],
+    truth: Float[Tensor, "b 3 H W"],
+    inputs: FaceInputs,
+    targets: FaceTargets,
+    judges: Judges,
+    renormalise: bool,
+) -> Figures:
+    found: Figures = {}
     views = face_views(inputs, targets.landmarks) if renormalise else None
     pair = [image, truth] if views is None else [renormalised(p, views) for p in (image, truth)]
     labels = {"gaze": targets.gaze, "head": None if targets.head is None else pitch_yaw_to_vector(targets.head)}
@@ -56,11 +74,6 @@ def figures(
             label = label if views is None else views.turned(label.double()).float()
             found[f"{name}_label_deg"] = angular_error(ours, label).rad2deg()
             found[f"estimator_{name}_deg"] = angular_error(theirs, label).rad2deg()
-    if judges.lpips is not None:
-        found["lpips"] = judges.lpips.distance(judges.lpips(image), judges.lpips(truth))
-    if judges.identity is not None:
-        ours, theirs = (judges.identity(p) for p in (image, truth))
-        found["id_sim_synth"] = 100 * F.cosine_similarity(ours, theirs)
     return found
 
 

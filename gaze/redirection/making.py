@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import pi
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gaze.redirection.export import Doubtful, export_originals, export_redirecte
 from gaze.redirection.film import film, sweep, write_film
 from gaze.redirection.fitting import fit_codes, fit_model
 from gaze.redirection.grid import grid
-from gaze.redirection.sources import ALL, OpenSplit, check_heads, few, find_source
+from gaze.redirection.sources import ALL, OpenSplit, Uncorrected, check_heads, few, find_source
 from gaze.redirection.targets import GAZES, POSES, Limits, angles, clamped, stacked
 from gaze.runs import load_model
 from gaze.types import DirectionInputs, FaceInputs, collate
@@ -74,8 +75,20 @@ class Asked:
         return cls(str(told["run"]), str(told["source"]), told["split"], make, gazes, poses, told)
 
 
-def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, draws: Draws, hardware: Hardware) -> str:
+def redirect(
+    asked: Asked,
+    open_split: OpenSplit,
+    out: Path,
+    limits: Limits,
+    draws: Draws,
+    hardware: Hardware,
+    own: bool = True,
+) -> str:
     """Make what is asked for.
+
+    Args:
+        own: is this the data set that the model was trained on, as it was then? Only there are its corrections of single
+            samples those of these samples.
 
     Returns:
         what was written, for a person.
@@ -90,6 +103,7 @@ def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, dra
             f"run={asked.run} is a {type(model).__name__}, which reads {reads}; expected a run of a model that redirects heads, "
             "such as model=gazegaussian"
         )
+    open_split = open_split if own else partial(Uncorrected, open_split)
     data, indices = find_source(asked.source, asked.split, open_split)
     check_heads(data, asked.run)
     if asked.source == ALL:
@@ -99,28 +113,45 @@ def redirect(asked: Asked, open_split: OpenSplit, out: Path, limits: Limits, dra
             refuse_existing(out / name, told["overwrite"])
     gazes = clamped(asked.gazes, limits)
     written = []
-    shown = indices[: told["shown"]]
-    for place, index in enumerate(shown if set(asked.make) - {"export"} else ()):
-        own: FaceInputs = collate([data[index].inputs])
-        model_of, own = _fitted(model, data, [index], told["fit"], hardware) if told["fit"]["steps"] else (model, own)
+    for place, index in enumerate(indices[: told["shown"]] if set(asked.make) - {"export"} else ()):
         suffix = f"_{place:03d}" if len(indices) > 1 else ""
-        size = told["batch_size"]
-        if "grid" in asked.make:
-            picture = grid(model_of, data, index, gazes, asked.poses, hardware, size, told["height"], own)
-            save_picture(picture, out / f"grid{suffix}.png")
-            written.append(f"grid{suffix}.png")
-        if "film" in asked.make:
-            way = told["film"]
-            reach = clamped(_radians(way["gaze_deg"]), limits)
-            frames = sweep(own, way["frames"], reach, _radians(way["pose_deg"]))
-            pictures = film(model_of, frames, hardware, size, told["height"])
-            written.append(write_film(pictures, out, f"film{suffix}", way["fps"]).name)
-        if "gaussians" in asked.make:
-            _write_gaussians(model_of, hardware.place(own), out / f"gaussians{suffix}.ply", asked.run)
-            written.append(f"gaussians{suffix}.ply")
+        written += _shown(asked, model, data, index, gazes, limits, out, suffix, hardware)
     if "export" in asked.make:
         written += _export(asked, model, data, indices, open_split, out, limits, draws, hardware)
     return f"{out}: {', '.join(written)}"
+
+
+def _shown(
+    asked: Asked,
+    model: nn.Module,
+    data: Dataset,
+    index: int,
+    gazes: Float[Tensor, "g 2"],
+    limits: Limits,
+    out: Path,
+    suffix: str,
+    hardware: Hardware,
+) -> list[str]:
+    """The sheet, the film and the Gaussians of one sample, of which those are made that are asked for."""
+    told, size, written = asked.told, asked.told["batch_size"], []
+    inputs: FaceInputs = collate([data[index].inputs])
+    if told["fit"]["steps"]:
+        model, inputs = _fitted(model, data, [index], told["fit"], hardware)
+    if "grid" in asked.make:
+        picture = grid(model, data, index, gazes, asked.poses, hardware, size, told["height"], inputs)
+        save_picture(picture, out / f"grid{suffix}.png")
+        written.append(f"grid{suffix}.png")
+    if "film" in asked.make:
+        way = told["film"]
+        reach = clamped(_radians(way["gaze_deg"]), limits)
+        pictures = film(
+            model, sweep(inputs, way["frames"], reach, _radians(way["pose_deg"])), hardware, size, told["height"]
+        )
+        written.append(write_film(pictures, out, f"film{suffix}", way["fps"]).name)
+    if "gaussians" in asked.make:
+        _write_gaussians(model, hardware.place(inputs), out / f"gaussians{suffix}.ply", asked.run)
+        written.append(f"gaussians{suffix}.ply")
+    return written
 
 
 def _export(
@@ -145,6 +176,7 @@ def _export(
                 "fit.of=model makes a model for one picture, and an export has one for all; take fit.of=codes"
             )
         _, fitted = _fitted(model, data, indices, told["fit"], hardware, told["batch_size"])
+    parts = [_part(name, asked.split, data, indices, open_split) for name in told["export"]["originals"]]
     people: dict[Any, int] = {}
     about = {key: told[key] for key in ("run", "source", "split", "few", "limits_deg", "export", "fit")}
     counts = export_redirected(
@@ -152,8 +184,7 @@ def _export(
         *(people, about, told["overwrite"], fitted),
     )
     said = [f"redirected ({counts[0]} faces of {len(indices)} photographs, {counts[1]} dropped by the filter)"]
-    if told["export"]["originals"]:
-        parts = [_part(name, asked.split, data, indices, open_split) for name in told["export"]["originals"]]
+    if parts:
         found = export_originals(parts, out / "originals", people, about, told["overwrite"])
         said.append(f"originals ({', '.join(f'{n} {name}' for name, n in found.items())})")
     return said
@@ -166,7 +197,14 @@ def _part(
     if name == split:
         return name, data, indices
     other = open_split(split=name)
-    return name, other, list(range(len(other)))
+    every = list(range(len(other)))
+    shared = sorted({str(other.group(i)) for i in every} & {str(data.group(i)) for i in indices})
+    if shared:
+        raise UserError(
+            f"export.originals: {', '.join(shared[:3])} are in {name} and in {split}, and nobody may be in two splits of what is "
+            "trained on; take the people of the list's val with dataset=heads dataset.held_frames=null, or leave it out"
+        )
+    return name, other, every
 
 
 def _fitted(

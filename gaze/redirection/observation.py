@@ -22,12 +22,11 @@ from gaze.redirection.figures import Figures, figures
 from gaze.redirection.fitting import fit_codes, fit_model
 from gaze.redirection.judges import Judges
 from gaze.redirection.rendering import on_white, render
+from gaze.redirection.sources import uncorrected
 from gaze.types import Batch, FaceInputs, FacePrediction, FaceTargets
 
-NO_CORRECTION = -1  # `FaceInputs.sample`: the target's own corrections of pose are not the input's
 CODES = ("input", "target_expression")
 SOURCE, MEAN = "source as it is", "mean picture"
-Sides = tuple[Batch[FaceInputs, FaceTargets], Batch[FaceInputs, FaceTargets]]
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ def observe(
     loader = hardware.loader(Subset(data, pairs.flatten().tolist()), batch_size=2 * how.batch_size)
     for both in track(loader, description="redirecting", console=Console(stderr=True), transient=True):
         one, other = (_every_second(both, side) for side in (0, 1))
+        one = replace(one, inputs=uncorrected(one.inputs))
         image, inputs = redirected(model, one, other, hardware, how)
         shown = {name: image}
         if mean is not None:
@@ -144,8 +144,7 @@ def redirected(
 def taken_over(one: FaceInputs, other: FaceInputs, codes: str = "input") -> FaceInputs:
     """The codes of the inputs with everything else of the targets."""
     expression = one.expression if codes == "input" else other.expression
-    none = torch.full_like(other.sample, NO_CORRECTION)
-    return replace(other, identity=one.identity, expression=expression, sample=none)
+    return replace(uncorrected(other), identity=one.identity, expression=expression)
 
 
 def _leaks(

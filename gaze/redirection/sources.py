@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.splits import draw
 from gaze.errors import UserError
-from gaze.types import FaceInputs
+from gaze.types import Batch, FaceInputs
 
 ALL = "all"
+NO_CORRECTION = -1  # of `FaceInputs.sample`
 SPLITS = ("train", "val", "test")
 OpenSplit = Callable[..., Dataset]
 
@@ -59,6 +63,31 @@ def find_source(source: str, split: str, open_split: OpenSplit) -> tuple[Dataset
             f"source={source} is beyond the end: the split {split} has {len(data)} samples, 0 to {len(data) - 1}"
         )
     return data, [int(source)]
+
+
+def uncorrected(inputs: FaceInputs) -> FaceInputs:
+    """Inputs without the corrections that the model learnt for a training sample: numbers mean nothing in another data set."""
+    return replace(inputs, sample=torch.full_like(inputs.sample, NO_CORRECTION))
+
+
+class Uncorrected(Dataset):
+    """The samples of another data set than the model's own; see `uncorrected`.
+
+    Args:
+        open_split: opens a split of it.
+    """
+
+    def __init__(self, open_split: OpenSplit, split: str) -> None:
+        self.data = open_split(split=split)
+        self.name, self.group = self.data.name, self.data.group  # type: ignore[method-assign]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def sample(self, index: int, generator: torch.Generator | None) -> Batch:
+        """Sample `index`; see `Dataset.sample`."""
+        sample = self.data.sample(index, generator)
+        return replace(sample, inputs=uncorrected(sample.inputs)) if isinstance(sample.inputs, FaceInputs) else sample
 
 
 def few(data: Dataset, indices: list[int], people: int | None, each: int | None) -> list[int]:

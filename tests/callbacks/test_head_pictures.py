@@ -11,13 +11,16 @@ from gaze.callbacks.head_pictures import HeadPictures
 from gaze.callbacks.neutral_mesh import NeutralMesh
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.image import read_image
+from gaze.datasets.portraits import Portraits
 from gaze.hardware import Hardware
+from gaze.models.autoencoder import Autoencoder
 from gaze.models.mesh_avatar import MeshAvatar
 from gaze.pictures.head_sheet import head_sheet
 from gaze.rasterize.rasterizer import Rasterizer
 from gaze.types import Batch, FaceTargets
 from tests.avatars.heads import face_inputs, small_mesh_head
 from tests.stubs.line import Line
+from tests.stubs.vaes import tiny
 
 
 class Views(Dataset):
@@ -51,6 +54,13 @@ def test_a_row_for_each_view(trainer):
     trainer.val_set = Line("val")
     with pytest.raises(ValueError, match=r"draws views of heads.*leave head_pictures out"):
         HeadPictures().fit_start(trainer)
+
+
+def test_an_autoencoder_is_shown_beside_what_it_was_given(trainer):
+    trainer.val_set, trainer.eval_model = Portraits(lambda split: Views(), "val"), Autoencoder(tiny())
+    HeadPictures(samples=2, height=32).fit_start(trainer)
+    HeadPictures(samples=2, height=32).epoch_end(trainer, {})
+    assert read_image(trainer.run.path / "pictures" / "epoch_001.png").shape[2] > 2 * 32
 
 
 def test_what_a_model_draws_before_refining_has_a_column(trainer):

@@ -35,7 +35,7 @@ def about_heads(name):
 
 NAMES = [name for name in groups.names("metric") if about_heads(name)]
 KNOWN = {"network": Pixels, "estimator": Lookout}
-BEST = {"psnr": 80.0, "psnr_eyes": 80.0, "ssim": 1.0}  # all others are 0
+BEST = {"psnr": 80.0, "psnr_eyes": 80.0, "ssim_score": 1.0}  # all others are 0
 
 
 def metric_of(name):
@@ -73,6 +73,13 @@ def test_perfect_is_perfect_and_wrong_is_worse(name):
     for key, value in good.items():
         assert value == pytest.approx(BEST.get(key, 0.0), abs=1e-4)
         assert bad[key] < value - 0.1 if key in BEST else bad[key] > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute``")
+def test_no_figure_has_the_name_of_a_loss():
+    """Validation reports both side by side, and one would replace the other."""
+    names = {key for name in NAMES for key in metric_of(name).compute()}
+    assert not names & {"loss", *groups.names("loss")}
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute``")
@@ -120,7 +127,7 @@ def test_pictures_without_eyes_do_not_count_for_eyes():
     assert math.isnan(figures(metric, (prediction, unknown))["psnr_eyes"])
     small = batch(image=torch.rand(2, 3, 10, 10), head_mask=None, left_eye_mask=None, right_eye_mask=None)
     found = figures(metric, (FacePrediction(small.targets.image), small.targets))
-    assert math.isnan(found["ssim"])
+    assert math.isnan(found["ssim_score"])
     assert found["psnr"] == pytest.approx(80)
 
 

@@ -16,7 +16,7 @@ from gaze.head_frames import camera_head
 from gaze.redirection.draws import Draws
 from gaze.redirection.export import Doubtful, export_originals, export_redirected
 from gaze.redirection.targets import Limits
-from gaze.runs import plain_config
+from gaze.runs import build, plain_config
 from gaze.types import DirectionInputs, collate
 from tests.redirection.some_heads import SIDE, ColourReader, PaintedHeads, Painter
 
@@ -149,3 +149,26 @@ def test_what_is_there_is_kept(tmp_path):
     (tmp_path / "b" / "thesis.txt").write_text("")
     with pytest.raises(UserError, match="was not written by this tool"):
         export("b", overwrite=True)
+
+
+def test_redirected_faces_stand_beside_photographs_in_training_alone(tmp_path):
+    """What dataset=faces_augmented reads: both to train on, photographs of others to judge by."""
+    people, train = {}, PaintedHeads("train")
+    export_redirected(
+        *(Painter(), train, [0, 7], tmp_path / "few" / "redirected", Draws(number=3), Limits(), CPU), people=people
+    )
+    parts = [
+        ("train", train, [0, 7]),
+        ("val", PaintedHeads("val"), range(6)),
+        ("test", PaintedHeads("test"), range(12)),
+    ]
+    export_originals(parts, tmp_path / "few" / "originals", people)
+    sizes = {}
+    for experiment in ("gazeformer_few", "gazeformer_augmented"):
+        with initialize_config_module("gaze.conf"):
+            words = ["model=gazeformer_tiny", f"experiment={experiment}", f"data_root={tmp_path}", "dir=unused"]
+            cfg = compose("train", overrides=words)
+        open_split = build(cfg.dataset)
+        sizes[experiment] = {split: len(open_split(split=split)) for split in ("train", "val", "test")}
+    assert sizes["gazeformer_few"] == {"train": 2, "val": 6, "test": 12}
+    assert sizes["gazeformer_augmented"] == {"train": 2 + 6, "val": 6, "test": 12}

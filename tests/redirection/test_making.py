@@ -1,5 +1,7 @@
 """Sheets and films of redirected heads, and what is said when they can't be made."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hydra import compose, initialize_config_module
@@ -19,7 +21,7 @@ from gaze.redirection.rendering import render
 from gaze.redirection.sources import check_heads, few, find_source
 from gaze.redirection.targets import GAZES, POSES, Limits, angles
 from gaze.runs import plain_config
-from gaze.types import Batch, DirectionInputs, collate
+from gaze.types import Batch, DirectionInputs, FaceInputs, FacePrediction, collate
 from tests.directions.some_faces import LabelledFaces
 from tests.redirection.some_heads import SIDE, ColourReader, PaintedHeads, Painter
 
@@ -225,3 +227,34 @@ def test_a_teacher_of_another_task_filters_nothing_and_models_of_another_task_re
     export = {"filter": {"run": "y", "sigma": 2.0}}
     with pytest.raises(ValueError, match=r"export.filter.*reads FaceInputs"):
         make(monkeypatch, tmp_path, source="all", make=["export"], export=export)
+
+
+class Numbered(PaintedHeads):
+    """Its samples have corrections of their own, and its people of val are those of train."""
+
+    def __init__(self, split):
+        super().__init__("train" if split == "val" else split)
+        self.inputs = replace(self.inputs, sample=torch.arange(len(self)))
+
+
+def test_corrections_of_samples_are_only_those_of_the_model_s_own_data(tmp_path, monkeypatch):
+    seen = []
+
+    class Listening(Painter):
+        def forward(self, inputs: FaceInputs) -> FacePrediction:
+            seen.append(inputs.sample.unique().tolist())
+            return super().forward(inputs)
+
+    monkeypatch.setattr(making, "load_model", lambda run: Listening())
+    asked = Asked.of(full(make=["grid"], source="5", height=32))
+    for own in (True, False):
+        redirect(asked, Numbered, tmp_path, Limits(), Draws(), CPU, own)
+    assert seen == [[5], [-1]]
+
+
+def test_nobody_is_exported_to_two_splits(tmp_path, monkeypatch):
+    monkeypatch.setattr(making, "load_model", lambda run: Painter())
+    told = full(make=["export"], source="all", split="train", export={"originals": ["train", "val"]})
+    with pytest.raises(UserError, match="train_subject0, .* are in val and in train, and nobody may be in two splits"):
+        redirect(Asked.of(told), Numbered, tmp_path, Limits(), Draws(number=1), CPU)
+    assert not (tmp_path / "redirected").exists()
