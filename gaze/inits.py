@@ -121,8 +121,8 @@ class Sphere:
     """Fits the signed distance of a mesh head to a sphere, so that there is a surface to begin with. Called once.
 
     The published recipe is 300 steps of Adam, each with 8 x 1024 points of [-1.5, 1.5]^3 and a unit sphere at the origin.
-    Here points fill the head's own box, part of which theirs leaves out, where a fit may grow a second surface; and the
-    distance is squashed by tanh, as the network's answer is, which leaves the surface and its slope.
+    Here points fill the head's own box, part of which theirs leaves out, where a fit may grow a second surface; and it is
+    the distance before its tanh that is fitted, which the tanh of a first bad answer can't silence.
 
     Args:
         radius: canonical units.
@@ -167,7 +167,7 @@ class Sphere:
         error = torch.zeros(())
         for _ in range(self.steps):
             points = low + (high - low) * torch.rand(self.points, 3, generator=generator)
-            wanted = torch.tanh((points - centre).norm(dim=1) - self.radius)
+            wanted = (points - centre).norm(dim=1) - self.radius
             error = (head.signed_distance(points) - wanted).square().mean()
             optimizer.zero_grad(set_to_none=True)
             error.backward()

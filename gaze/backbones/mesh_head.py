@@ -114,7 +114,7 @@ class MeshHead(nn.Module):
         moved = REACH * (parts.shape[:, None] * by_shape + parts.pose[:, None] * by_pose)
         points = self.turned(surface.points, parts.eye, inputs.gaze, code) + moved
         by_code = torch.tanh(self.shape_deform(encoded(self.landmarks)[None], code))
-        distance = torch.tanh(self.geometry(encoded(self.landmarks)[None])[0, :, 0])
+        distance = torch.tanh(self.signed_distance(self.landmarks))
         return HeadMesh(
             points=to_world(points, inputs.pose, inputs.scale),
             colours=self.colours(surface.feature, parts, inputs, code),
@@ -135,8 +135,8 @@ class MeshHead(nn.Module):
         return torch.cat([inputs.expression, inputs.identity], -1)
 
     def signed_distance(self, points: Float[Tensor, "g 3"]) -> Float[Tensor, "g"]:
-        """About how far points are outside of the neutral head, canonical units; squashed into (-1, 1) by tanh."""
-        return torch.tanh(self.geometry(encoded(points)[None])[0, :, 0])
+        """About how far points are outside of the neutral head, canonical units, before it is squashed by tanh."""
+        return self.geometry(encoded(points)[None])[0, :, 0]
 
     def surface(self) -> Surface:
         """The neutral surface of the grid. It is the same for all samples, so a step computes it once."""
