@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.pictures.failures import failure_sheet
     from gaze.pictures.sheet import save_picture
     from gaze.redirection import evaluation as heads
+    from gaze.redirection.reports import report as report_heads
     from gaze.run_data import dataset_node
     from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
     from gaze.screens import evaluation as screens
@@ -97,7 +98,7 @@ def main(cfg: DictConfig) -> None:
         how_told = {key: plain_config(cfg[key]) for key in ("estimators", "redirection")}
         told_by = (name, str(cfg.run), model, test_set, own_split, how_told, hardware, cfg.amp, cfg.baselines)
         found = heads.evaluate_heads(*told_by)
-        heads.report(found, model, test_set, hardware, folder, about_split, cfg.resamples, cfg.seed)
+        report_heads(found, model, test_set, hardware, folder, about_split, cfg.resamples, cfg.seed)
         return
     if about_scenes(test_set):
         metrics = chosen(nodes, "more") | metrics

@@ -58,6 +58,7 @@ class Observed:
     figures: Mapping[str, Figures]  # of the model and of guesses, by name; a value per pair
     fid: Mapping[str, float]  # likewise; without where there is no network for it
     gaze: Float[Tensor, "p 2"]  # of the target in the head: pitch and yaw, radians
+    direction: Float[Tensor, "p 3"]  # likewise in the camera frame, unit vectors; NaN unknown
     subject: Int[Tensor, "p"]
 
     def at(self, rows: Bool[Tensor, "p"]) -> dict[str, Figures]:
@@ -85,7 +86,7 @@ def observe(
     mean = _mean_picture(data, pairs[:, 0].tolist()) if baselines else None
     found: dict[str, list[Figures]] = {}
     distances: dict[str, FrechetDistance] = {}
-    gaze, subject, done = list[Tensor](), list[Tensor](), 0
+    gaze, direction, subject, done = list[Tensor](), list[Tensor](), list[Tensor](), 0
     loader = hardware.loader(Subset(data, pairs.flatten().tolist()), batch_size=2 * how.batch_size)
     for both in track(loader, description="redirecting", console=Console(stderr=True), transient=True):
         one, other = (_every_second(both, side) for side in (0, 1))
@@ -106,7 +107,8 @@ def observe(
         chosen = torch.tensor([done + i in few for i in range(size)])
         found[name][-1]["leak"] = _leaks(model, one, inputs, other.inputs.gaze, chosen, hardware)
         gaze.append(other.inputs.gaze)
-        known = other.targets.subject
+        label, known = other.targets.gaze, other.targets.subject
+        direction.append(torch.full((size, 3), torch.nan) if label is None else label)
         subject.append(torch.full((size,), -1) if known is None else known.long())
         done += size
     release(loader)
@@ -114,7 +116,7 @@ def observe(
         title: {key: torch.cat([part[key] for part in parts]) for key in parts[0]} for title, parts in found.items()
     }
     fid = {title: float(distance.compute()["fid"]) for title, distance in distances.items()}
-    return Observed(pairs, rows, fid, torch.cat(gaze), torch.cat(subject))
+    return Observed(pairs, rows, fid, torch.cat(gaze), torch.cat(direction), torch.cat(subject))
 
 
 def redirected(

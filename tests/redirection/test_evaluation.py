@@ -16,13 +16,15 @@ from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
 from gaze.redirection import evaluation
 from gaze.redirection.behaviour import speed
-from gaze.redirection.evaluation import INSIDE, OUTSIDE, about_heads, evaluate_heads, report, summary
+from gaze.redirection.evaluation import about_heads, evaluate_heads
 from gaze.redirection.figures import leak, spearman
 from gaze.redirection.identity import train_identity
 from gaze.redirection.judges import Judges, refuse_teacher
 from gaze.redirection.observation import MEAN, SOURCE, How, observe, taken_over
 from gaze.redirection.published import published
 from gaze.redirection.rendering import on_white
+from gaze.redirection.reports import report
+from gaze.redirection.summary import INSIDE, OUTSIDE, doubt, summary
 from gaze.types import collate
 from tests.directions.some_faces import LabelledFaces
 from tests.redirection.some_heads import ColourReader, PaintedHeads, Painter
@@ -237,3 +239,12 @@ def test_a_teacher_is_no_judge(tmp_path):
             UserError, match=r"estimators\.gaze\.run=.* was in the loss of .*redirected_gaze.*train another"
         ):
             refuse_teacher(estimator, run, "estimators.gaze.run")
+
+
+def test_a_judge_that_sees_nothing_is_told(data, monkeypatch):
+    found = evaluated(data, Painter(), monkeypatch)
+    assert doubt(found) is None
+    blind = ColourReader(off=40.0)
+    observed = watched(data, Painter(), judges=Judges(Estimator(blind)))
+    assert "estimators.gaze is 3" in doubt(found._replace(observed=observed))
+    assert "it can't tell gazes apart, and gaze_deg says nothing" in doubt(found._replace(observed=observed))
