@@ -19,12 +19,13 @@ from gaze.redirection.behaviour import speed
 from gaze.redirection.evaluation import about_heads, evaluate_heads
 from gaze.redirection.figures import leak, spearman
 from gaze.redirection.identity import train_identity
-from gaze.redirection.judges import Judges, refuse_teacher
+from gaze.redirection.judges import Judges
 from gaze.redirection.observation import MEAN, SOURCE, How, observe, taken_over
 from gaze.redirection.published import published
 from gaze.redirection.rendering import on_white
 from gaze.redirection.reports import report
 from gaze.redirection.summary import INSIDE, OUTSIDE, doubt, summary
+from gaze.redirection.teachers import refuse_teacher
 from gaze.types import collate
 from tests.directions.some_faces import LabelledFaces
 from tests.redirection.some_heads import ColourReader, PaintedHeads, Painter
@@ -217,9 +218,9 @@ def test_speed_is_of_the_whole_batch_and_warm(data):
     assert found.batched > 0
 
 
-def write_run(folder, loss=None, init=None, tint=0.0):
+def write_run(folder, loss=None, init=None, tint=0.0, **more):
     folder.mkdir(parents=True)
-    config = {"name": folder.name, "model": {}, "loss": loss or {}, "init": init}
+    config = {"name": folder.name, "model": {}, "loss": loss or {}, "init": init, "dir": str(folder), **more}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     Checkpoints(folder / "best").save(0, Painter(tint=tint), {"step": 0})
     return folder
@@ -232,9 +233,11 @@ def test_a_teacher_is_no_judge(tmp_path):
     }
     first = write_run(tmp_path / "first", loss, tint=0.1)
     second = write_run(tmp_path / "second", init={"run": str(first)}, tint=0.2)
+    drawn = write_run(tmp_path / "drawn", vae={"weights": str(second)}, tint=0.3)
     copy = write_run(tmp_path / "copy")  # under another name
     refuse_teacher(other, first, "estimators.gaze.run")
-    for estimator, run in ((teacher, first), (copy, first), (teacher, second)):
+    refuse_teacher(other, drawn, "estimators.gaze.run")
+    for estimator, run in ((teacher, first), (copy, first), (teacher, second), (teacher, drawn)):
         with pytest.raises(
             UserError, match=r"estimators\.gaze\.run=.* was in the loss of .*redirected_gaze.*train another"
         ):
