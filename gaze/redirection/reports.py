@@ -16,7 +16,7 @@ from gaze.hardware import Hardware
 from gaze.pictures.sheet import fit, save_picture, sheet
 from gaze.redirection.observation import How, redirected
 from gaze.redirection.published import published, title
-from gaze.redirection.rendering import on_white, to_bytes
+from gaze.redirection.rendering import photographs, to_bytes
 from gaze.redirection.summary import Evaluated, doubt, summary
 from gaze.screens.table import write_csv
 from gaze.tables import figure_table, plain_table
@@ -102,7 +102,7 @@ def worst_pairs(found: Evaluated, model: nn.Module, data: Dataset, hardware: Har
 
 
 def _bytes(targets: FaceTargets) -> Tensor:
-    return to_bytes(on_white(targets))[0]
+    return to_bytes(photographs(targets))[0]
 
 
 def _write_pairs(found: Evaluated, data: Dataset, file: Path) -> None:

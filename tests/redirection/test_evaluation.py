@@ -22,7 +22,7 @@ from gaze.redirection.identity import train_identity
 from gaze.redirection.judges import Judges
 from gaze.redirection.observation import MEAN, SOURCE, How, observe, taken_over
 from gaze.redirection.published import published
-from gaze.redirection.rendering import on_white
+from gaze.redirection.rendering import photographs
 from gaze.redirection.reports import report
 from gaze.redirection.summary import INSIDE, OUTSIDE, doubt, summary
 from gaze.redirection.teachers import refuse_teacher
@@ -201,7 +201,7 @@ def test_wishes_are_checked_and_a_split_without_pairs_is_told(data, monkeypatch)
 def test_people_are_told_apart():
     train = PaintedHeads("train", each=4)
     network = train_identity(train, CPU, steps=15)
-    image = torch.cat([on_white(collate([train[i]]).targets) for i in range(len(train))])
+    image = torch.cat([photographs(collate([train[i]]).targets) for i in range(len(train))])
     feature = network(image)
     alike = feature @ feature.mT
     same = train.person[:, None] == train.person
