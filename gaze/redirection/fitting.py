@@ -55,12 +55,8 @@ def fit_model(model: nn.Module, batch: Batch[FaceInputs, FaceTargets], steps: in
         if getattr(module, "never_trains", False):
             module.requires_grad_(False)
     with torch.enable_grad():
-        _descend(
-            [p for p in own.parameters() if p.requires_grad],
-            lambda: difference(own(batch.inputs).image, batch.targets).mean(),
-            steps,
-            lr,
-        )
+        moved = [p for p in own.parameters() if p.requires_grad]
+        _descend(moved, lambda: difference(own(batch.inputs).image, batch.targets).mean(), steps, lr)
     return own.requires_grad_(False)
 
 

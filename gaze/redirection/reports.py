@@ -63,10 +63,12 @@ def report(
     write_csv(papers, folder / "published.csv")
     picture = worst_pairs(found, model, data, hardware)
     save_picture(picture, folder / "worst.png")
+    where = f" of split {about['split']}" if about and "split" in about else ""
     shown = {name: {key: row[key] for key in (*SHOWN, *OF_MODEL) if key in row} for name, row in values.items()}
     figure_table(
         shown,
-        f"{len(found.observed.pairs)} pairs; gaze and head in degrees, by estimators that taught nothing here",
+        f"{len(found.observed.pairs)} pairs{where}; {found.facts['people']}; gaze and head in degrees, by estimators that "
+        "taught nothing here",
         ends,
     )
     if (doubted := doubt(found)) is not None:

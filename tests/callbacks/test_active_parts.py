@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_module
 
 from gaze.avatars.corrections import Corrections
 from gaze.callbacks.active_parts import ActiveParts
@@ -18,6 +19,7 @@ from gaze.losses.image import SSIM, RegionL1
 from gaze.losses.loss import Loss
 from gaze.losses.perceptual import Perceptual
 from gaze.losses.redirected_gaze import RedirectedGaze
+from gaze.runs import build
 from gaze.schedules import Step
 from gaze.types import Progress
 from tests.perceptual.networks import Pixels
@@ -103,3 +105,19 @@ def test_too_few_rows_of_corrections_are_refused():
         ValueError, match=r"rows is 8, but the training split has 24 samples.*set model.corrections.rows=24"
     ):
         ActiveParts().fit_start(trainer(rows=8))
+
+
+def test_the_small_stack_acts_with_the_angular_loss_as_its_header_has_it():
+    words = ["model=gazegaussian_tiny", "init.run=x", "loss=[l1_head,redirected_gaze]", "dir=unused"]
+    words.append("loss.redirected_gaze.estimator.run=y")
+    for more, acts in (["loss.redirected_gaze.weight=0.1"], True), ([], False):
+        with initialize_config_module("gaze.conf"):
+            cfg = compose("train", overrides=[*words, *more])
+        weight = cfg.loss.redirected_gaze.weight
+        terms = {"redirected_gaze": Loss(weight if acts else build(weight))}
+        steps = 8 * cfg.trainer.epochs
+        if acts:
+            ActiveParts().fit_start(trainer(terms=terms, steps=steps))
+        else:
+            with pytest.raises(ValueError, match=r"loss.redirected_gaze would never act.*4 epochs"):
+                ActiveParts().fit_start(trainer(terms=terms, steps=steps))

@@ -14,6 +14,7 @@ from gaze.datasets.image import read_image
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
+from gaze.provenance import data_fingerprint
 from gaze.redirection import evaluation
 from gaze.redirection.behaviour import speed
 from gaze.redirection.evaluation import about_heads, evaluate_heads
@@ -21,6 +22,7 @@ from gaze.redirection.figures import leak, spearman
 from gaze.redirection.identity import train_identity
 from gaze.redirection.judges import Judges
 from gaze.redirection.observation import MEAN, SOURCE, How, observe, taken_over
+from gaze.redirection.people import acquaintance, acquaintance_of
 from gaze.redirection.published import published
 from gaze.redirection.rendering import photographs
 from gaze.redirection.reports import report
@@ -172,6 +174,9 @@ def test_a_report_has_one_table_every_pair_the_worst_and_what_was_published(data
     assert rows[0]["source"] == data.name(int(data.pairs()[0, 0]))
     assert read_image(tmp_path / "worst.png").shape[0] == 3
     said = capsys.readouterr().out
+    assert "6 pairs of split test; people: 2, and whether the run was trained on them is not known" in " ".join(
+        said.split()
+    )
     assert "published, on photographs of ETH-XGaze" in said
     assert "GazeGaussian" in said
     assert SOURCE in said
@@ -242,6 +247,18 @@ def test_a_teacher_is_no_judge(tmp_path):
             UserError, match=r"estimators\.gaze\.run=.* was in the loss of .*redirected_gaze.*train another"
         ):
             refuse_teacher(estimator, run, "estimators.gaze.run")
+
+
+def test_people_of_a_run_are_told_by_what_it_wrote_down(tmp_path):
+    train, test = PaintedHeads("train"), PaintedHeads("test")
+    told = {"data": {"train": {"sha256": data_fingerprint(train)}}}
+    (tmp_path / "provenance.json").write_text(json.dumps(told))
+    assert acquaintance_of(tmp_path, test, train) == "2 people, none of whom were trained on"
+    assert acquaintance_of(tmp_path, train, train) == "4 people, the same as were trained on"
+    other = PaintedHeads("train", each=5)  # not what it was trained on, whatever people are called
+    assert acquaintance_of(tmp_path, train, other).endswith("is not known")
+    test.root = "elsewhere"
+    assert acquaintance(test, train) == "2 people of another data set than was trained on"
 
 
 def test_a_judge_that_sees_nothing_is_told(data, monkeypatch):
