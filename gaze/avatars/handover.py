@@ -19,12 +19,13 @@ SAME = ("identity", "expression", "point_feature", "features", "width", "region_
 
 
 @torch.no_grad()
-def hand_over(mesh: MeshHead, head: GaussianHead, spheres: bool = True) -> None:
+def hand_over(mesh: MeshHead, head: GaussianHead, spheres: bool = True, eyes: bool = True) -> None:
     """Fill `head` with what `mesh` learned.
 
     Args:
         spheres: eyes begin as balls behind the eyes' landmarks, which lids of the face can cover; otherwise they are the
             mesh's vertices there, as published.
+        eyes: copy what the first stage knows of turning eyes and of their colour, too.
 
     Raises:
         ValueError: the first stage has other dimensions, or too few points.
@@ -36,9 +37,9 @@ def hand_over(mesh: MeshHead, head: GaussianHead, spheres: bool = True) -> None:
     for subdivisions in range(SUBDIVISIONS + 1):
         surface = mesh.neutral_surface(subdivisions)
         points, feature = surface[0], surface[1]
-        eyes = [eye_points(points, head.landmarks[eye]) for eye in (LEFT_EYE, RIGHT_EYE)]
+        own = [eye_points(points, head.landmarks[eye]) for eye in (LEFT_EYE, RIGHT_EYE)]
         others = torch.ones(len(points), dtype=torch.bool, device=points.device)
-        others[torch.cat(eyes)] = False
+        others[torch.cat(own)] = False
         rest = others.nonzero()[:, 0]
         if len(rest) >= fewest:
             break
@@ -50,7 +51,7 @@ def hand_over(mesh: MeshHead, head: GaussianHead, spheres: bool = True) -> None:
     chosen = rest[_some(len(rest), fewest).to(rest.device)]
     head.face.splats.place(points[chosen], feature[chosen])
     _place_eyes(head, points, feature, spheres)
-    _copy_networks(mesh, head)
+    _copy_networks(mesh, head, eyes)
     log.info("%d of %d points of stage 1's surface became the face", fewest, len(points))
 
 
@@ -80,20 +81,20 @@ def _place_eyes(head: GaussianHead, points: Float[Tensor, "v 3"], feature: Float
     head.eyes.splats.place(points[near], feature[near])
 
 
-def _copy_networks(mesh: MeshHead, head: GaussianHead) -> None:
+def _copy_networks(mesh: MeshHead, head: GaussianHead, eyes: bool) -> None:
     pairs: list[tuple[str, nn.Module]] = [
         ("shape_colour", head.face.shape_colour),
         ("pose_colour", head.face.pose_colour),
         ("shape_deform", head.face.shape_deform),
         ("pose_deform", head.face.pose_deform),
         ("shape_colour", head.eyes.shape_colour),
-        ("eye_colour", head.eyes.eye_colour),
         ("shape_deform", head.eyes.shape_deform),
     ]
+    pairs += [("eye_colour", head.eyes.eye_colour)] if eyes else []
     for name, module in pairs:
         module.load_state_dict(getattr(mesh, name).state_dict())
     theirs, own = mesh.eye_rotation, head.eyes.rotation
-    if theirs is not None and own is not None and type(theirs) is type(own):
+    if eyes and theirs is not None and own is not None and type(theirs) is type(own):
         own.load_state_dict(theirs.state_dict())
     else:
-        log.info("eyes turn in another way than in stage 1, and begin anew")
+        log.info("what stage 1 knows of turning eyes is not taken over, and begins anew")
