@@ -20,7 +20,7 @@ from gaze.head_views.frames import held_out, kept
 from gaze.head_views.labels import HeadLabels, joined
 from gaze.head_views.layout import keys_of
 from gaze.head_views.memory import PictureMemory
-from gaze.head_views.pairs import index_pairs, targets_of
+from gaze.head_views.pairs import drawn, index_pairs, ranks, targets_of
 from gaze.head_views.pictures import MASKS, HeadPicture, read_picture
 from gaze.head_views.reading import HeadFile, read_files
 from gaze.head_views.splits import chosen, head_files
@@ -94,7 +94,8 @@ class HeadViews(Dataset):
         if vertex_stride is None:
             self._keys["vertice"] = None
         listed = head_files(root, kind)
-        source = "train" if held_frames is not None and split == "val" else split
+        self._held = held_frames is not None and split == "val"
+        source = "train" if self._held else split
         files = chosen(listed.of(source), subjects, self.title)
         read = read_files(files, self._keys, vertex_stride, max(part.stop for part in parts), gaze_limit_rad)
         self.size = _size(image_size, read[0])
@@ -143,12 +144,21 @@ class HeadViews(Dataset):
 
         Args:
             list_file: the order of targets, as published; null: the one that is stored with the split, or is drawn then.
+                Of held-out frames it is drawn each time, the same by the same seed.
             seed: of the draw.
 
         Raises:
             DatasetError: the list is not one of this split, or people have different numbers of views.
         """
         path = None if list_file is None else Path(list_file)
+        if self._held and path is None:
+            # Stored lists are of whole files; of these frames each person has a few, wherever they are in the file.
+            fewest = int(self.subject.bincount().min())
+            rank = ranks(self.subject)
+            views = dict.fromkeys(self.views, fewest)
+            some = rank < fewest
+            numbers = torch.nonzero(some)[:, 0]
+            return numbers[index_pairs(self.subject[some], rank[some], views, drawn(fewest, seed), self.split)]
         targets = targets_of(Path(self.root), self.split, max(self.views.values()), path, seed)
         return index_pairs(self.subject, self.row, self.views, targets, self.split)
 

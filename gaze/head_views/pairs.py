@@ -60,6 +60,12 @@ def drawn(views: int, seed: int) -> list[int]:
     return (half + torch.randperm(half, generator=torch.Generator().manual_seed(seed))).tolist()
 
 
+def ranks(subject: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
+    """How many samples of the same person come before each; persons stand one behind the other."""
+    counts = subject.bincount()
+    return torch.arange(len(subject)) - (counts.cumsum(0) - counts)[subject]
+
+
 def write_targets(path: Path, targets: Sequence[int]) -> bool:
     """Store a list, whole or not at all; False where that can't be: the seed gives it again."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.head_views import HeadViews
@@ -52,3 +53,16 @@ def test_pairs_without_a_view_are_left_out_and_people_must_have_as_many(tmp_path
     both = HeadViews(str(listed(tmp_path, test=[0, 1])), "test", **options)
     with pytest.raises(DatasetError, match=r"subject0001 has 4 views and subject0000 6 in split test"):
         both.pairs()
+
+
+def test_held_out_frames_are_paired_among_themselves(tmp_path):
+    root = heads(tmp_path, people=2, views=8)
+    listed(root, train=[0, 1])
+    (root / "pairs").mkdir()
+    (root / "pairs/val.txt").write_text("9\n8\n")  # of other files
+    views = HeadViews(str(root), "val", held_frames=0.5)
+    pairs = views.pairs()
+    assert len(pairs) == len(views) // 2
+    assert torch.equal(views.subject[pairs[:, 0]], views.subject[pairs[:, 1]])
+    assert len(pairs.unique()) == len(views)  # each is an input or a target, once
+    assert pairs.tolist() == views.pairs().tolist()
