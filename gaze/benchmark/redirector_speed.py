@@ -22,7 +22,7 @@ from gaze.types import FaceInputs, FacePrediction
 
 DISTANCE, COVER = 8.0, 3.2  # of the camera, canonical units; focal length in sides of the picture
 PUBLISHED = 74.0  # frames per second at 512 px (Wei et al., ICCV 2025, table 1), on their GPU
-TOLERANCE = 2e-4
+TOLERANCE = 1e-3  # of sums over a dozen views in another order
 
 
 class Shape(NamedTuple):
