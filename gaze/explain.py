@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from gaze.errors import UserError
+from gaze.memory import ran_out, told
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ EXPLAINED = (UserError, ValueError, OSError, HydraException, MissingMandatoryVal
 
 def explained(entry: Callable[..., R]) -> Callable[..., R]:
     """An entry whose user errors are printed as sentences and whose interruptions exit as shells expect.
+
+    So is a lack of memory, wherever it shows: in a model, its loss or the backward pass.
 
     The traceback goes to the log file; HYDRA_FULL_ERROR=1 brings it to the terminal. In a sweep every
     exception is passed on, for the sweeper to count.
@@ -39,11 +43,14 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
         except Interrupted as stop:
             print(f"\n{stop}; give the same command with dir=... to go on", file=sys.stderr)
             sys.exit(stop.exit_code)
-        except EXPLAINED as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        except (*EXPLAINED, RuntimeError, MemoryError) as error:
+            memory = ran_out(error) and not isinstance(error, UserError)
+            unclear = not memory and not isinstance(error, EXPLAINED)
+            if unclear or HydraConfig.get().mode == RunMode.MULTIRUN or os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
             logger.debug("failed", exc_info=True)
-            print(f"\nerror: {error}", file=sys.stderr)
+            config = next((arg for arg in args if isinstance(arg, DictConfig)), None)
+            print(f"\nerror: {told(error, config) if memory else error}", file=sys.stderr)
             if not isinstance(error, UserError):
                 print("(HYDRA_FULL_ERROR=1 shows where it came from)", file=sys.stderr)
             sys.exit(1)

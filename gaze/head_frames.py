@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gaze.exact import exact
 from gaze.geometry import pitch_yaw_to_vector, vector_to_pitch_yaw
 from gaze.rotations import quaternion_product, quaternion_to_matrix, vector_to_matrix, vector_to_quaternion
 from gaze.types import FaceInputs
@@ -36,14 +37,17 @@ def to_world(
     points: Float[Tensor, "*#b g 3"], pose: Float[Tensor, "*#b 6"], scale: Float[Tensor, "*#b"]
 ) -> Float[Tensor, "*b g 3"]:
     """Points of the world, of points of the canonical frame."""
-    return scale[..., None, None] * (points @ vector_to_matrix(pose[..., :3]).mT) + pose[..., None, 3:]
+    with exact(pose):
+        turned = points.to(pose.dtype) @ vector_to_matrix(pose[..., :3]).mT
+        return scale[..., None, None] * turned + pose[..., None, 3:]
 
 
 def to_canonical(
     points: Float[Tensor, "*#b g 3"], pose: Float[Tensor, "*#b 6"], scale: Float[Tensor, "*#b"]
 ) -> Float[Tensor, "*b g 3"]:
     """Points of the canonical frame, of points of the world."""
-    return ((points - pose[..., None, 3:]) @ vector_to_matrix(pose[..., :3])) / scale[..., None, None]
+    with exact(pose):
+        return ((points - pose[..., None, 3:]) @ vector_to_matrix(pose[..., :3])) / scale[..., None, None]
 
 
 def camera_gaze(inputs: FaceInputs) -> Float[Tensor, "*b 3"]:
@@ -58,5 +62,6 @@ def camera_head(inputs: FaceInputs) -> Float[Tensor, "*b 2"]:
 
 
 def _seen(inputs: FaceInputs, axis: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
-    turn = quaternion_to_matrix(vector_to_quaternion(inputs.pose[..., :3]))
-    return (inputs.world_to_camera[..., :3, :3] @ turn @ axis[..., None])[..., 0]
+    with exact(axis):
+        turn = quaternion_to_matrix(vector_to_quaternion(inputs.pose[..., :3]))
+        return (inputs.world_to_camera[..., :3, :3] @ turn @ axis[..., None])[..., 0]

@@ -72,18 +72,19 @@ class MeshToGaussians:
     Args:
         run: directory of the first stage's run.
         spheres: eyes begin as balls behind the lids; false: as the mesh's vertices there, as published.
+        eyes: take over how eyes turn and what colour they have, too; false: for comparisons of ways to turn.
 
     Raises:
         UserError: no run is given.
     """
 
-    def __init__(self, run: str | None = None, spheres: bool = True) -> None:
+    def __init__(self, run: str | None = None, spheres: bool = True, eyes: bool = True) -> None:
         if run is None:
             raise UserError(
                 "init.run is null, but the second stage starts from a run of the first; train one by "
                 "'python -m gaze.train model=gazegaussian_mesh' and give its directory: init.run=outputs/gazegaussian_mesh/..."
             )
-        self.run, self.spheres = run, spheres
+        self.run, self.spheres, self.eyes = run, spheres, eyes
 
     def __call__(self, model: nn.Module) -> None:
         """Fill the backbone of `model` in place.
@@ -102,7 +103,7 @@ class MeshToGaussians:
                 f"init.run={self.run} holds a {type(mesh).__name__}; expected a run of model=gazegaussian_mesh"
             )
         try:
-            hand_over(mesh, model.backbone, self.spheres)  # type: ignore[arg-type]
+            hand_over(mesh, model.backbone, self.spheres, self.eyes)  # type: ignore[arg-type]
         except ValueError as error:
             raise ValueError(f"init from {self.run} does not fit: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from gaze.avatars.codes import check_widths
 from gaze.types import FaceInputs
 
 
@@ -24,7 +25,7 @@ class Corrections(nn.Module):
 
     Args:
         rows: of the tables: as many as the training split has samples, or more.
-        identity, expression: widths of the codes.
+        identity, expression: widths of the codes, those of the backbone.
 
     Raises:
         ValueError: there are no rows.
@@ -46,7 +47,12 @@ class Corrections(nn.Module):
         return Offsets(self.identity(row) * known, self.expression(row) * known, self.camera(row) * known)
 
     def forward(self, inputs: FaceInputs) -> tuple[FaceInputs, Offsets]:
-        """The inputs, corrected, and by how much."""
+        """The inputs, corrected, and by how much.
+
+        Raises:
+            ValueError: codes are of other widths.
+        """
+        check_widths(inputs, self.identity.embedding_dim, self.expression.embedding_dim)
         offsets = self.offsets(inputs.sample)
         return (
             replace(

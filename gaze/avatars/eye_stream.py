@@ -19,6 +19,8 @@ PARTS = (1, 4, 1)  # log scale, quaternion, logit of the opacity
 class EyeStream(nn.Module):
     """GazeGaussian's eye stream (Wei et al., ICCV 2025, section 3.3): isotropic Gaussians, the same number for each eye.
 
+    Features are two sigmoids, of codes and of gaze, and not without bounds as theirs: see `FaceStream`.
+
     Args:
         count: Gaussians of each eye.
         code: numbers of expression and identity.

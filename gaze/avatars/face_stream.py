@@ -20,6 +20,9 @@ PARTS = (3, 4, 1)  # of these additions: log scale, quaternion, logit of the opa
 class FaceStream(nn.Module):
     """GazeGaussian's face stream (Wei et al., ICCV 2025, section 3.3).
 
+    Unlike theirs, whose colours have no bounds, all features pass a sigmoid as those of stage 1 do: so stage 2 begins with
+    the very colours that stage 1 ended with, and what is drawn is a picture, from 0 to 1, before any renderer.
+
     Args:
         count: Gaussians.
         code: numbers of expression and identity.

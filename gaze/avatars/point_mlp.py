@@ -41,12 +41,15 @@ class PointMLP(nn.Module):
     def forward(
         self, points: Float[Tensor, "#b g p"], code: Float[Tensor, "b c"] | None = None
     ) -> Float[Tensor, "b g o"]:
-        """What each point gets in each sample. Points that all samples share have one row."""
+        """What each point gets in each sample, in the number format of the points whatever the network runs in.
+
+        Points that all samples share have one row.
+        """
         hidden = self._read(0, points, code)
         for i in range(1, len(self.layers)):
             seen = self._read(i, points, code) if i == self.skip else None
             hidden = self._step(i, F.leaky_relu(hidden, SLOPE), seen)
-        return hidden
+        return hidden.to(points.dtype)
 
     def _read(self, i: int, points: Tensor, code: Tensor | None) -> Tensor:
         """What a layer makes of the input, with its bias."""

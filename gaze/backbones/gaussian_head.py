@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.avatars.codes import check_rotation, code_of
 from gaze.avatars.eye_stream import EyeStream
+from gaze.avatars.eyeballs import ball, eye_centres
 from gaze.avatars.face_stream import FaceStream
 from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE
 from gaze.avatars.splats import sphere
 from gaze.rasterize.gaussians import Gaussians
 from gaze.types import FaceInputs
 
-INWARD = 0.8  # eyeball radii, from the eye's landmarks to its centre
 HEAD = ((0.0, 0.05, -0.35), (0.8, 1.05, 0.9))  # centre and half axes of where Gaussians are before stage 1 places them
 EYE = (0.34, 0.17, 0.4)
 
@@ -46,7 +46,7 @@ class GaussianHead(nn.Module):
             weights mean it, or "euclidean", as the paper says.
 
     Raises:
-        ValueError: a number is too small to make a head of, or the metric is unknown.
+        ValueError: a number is too small to make a head of, the metric is unknown, or the rotation reads other codes.
     """
 
     landmarks: Tensor
@@ -75,6 +75,7 @@ class GaussianHead(nn.Module):
             raise ValueError(f"backbone.region_metric is {region_metric!r}; expected one of {', '.join(METRICS)}")
         if not eye_radius > 0:
             raise ValueError(f"backbone.eye_radius is {eye_radius}; expected a length above 0 in canonical units")
+        check_rotation(eye_rotation, identity, expression)
         self.identity, self.expression = identity, expression
         self.point_feature, self.features, self.width = point_feature, features, width
         self.eye_radius, self.region_metric = eye_radius, region_metric
@@ -85,14 +86,19 @@ class GaussianHead(nn.Module):
         self._spread()
 
     def forward(self, inputs: FaceInputs) -> Streams:
-        """The Gaussians of each sample's head, where its pose puts them."""
+        """The Gaussians of each sample's head, where its pose puts them.
+
+        Raises:
+            ValueError: codes are of other widths.
+        """
         others = torch.cat([self.landmarks[: EYES.start], self.landmarks[EYES.stop :]])
-        face = self.face(others, code_of(inputs), inputs.pose)
+        face = self.face(others, code_of(inputs, self.identity, self.expression), inputs.pose)
         return Streams(face.posed(inputs.pose, inputs.scale), self.turned_eyes(inputs))
 
     def turned_eyes(self, inputs: FaceInputs) -> Gaussians:
         """The Gaussians of each sample's eyes alone: all that the gaze has a part in."""
-        eyes = self.eyes(eye_centres(self.landmarks, self.eye_radius), code_of(inputs), inputs.gaze)
+        code = code_of(inputs, self.identity, self.expression)
+        eyes = self.eyes(eye_centres(self.landmarks, self.eye_radius), code, inputs.gaze)
         return eyes.posed(inputs.pose, inputs.scale)
 
     @torch.no_grad()
@@ -105,19 +111,3 @@ class GaussianHead(nn.Module):
         balls = ball(len(self.eyes.splats) // 2, self.eye_radius)
         centres = eye_centres(self.landmarks, self.eye_radius)
         self.eyes.splats.place((centres[:, None] + balls).flatten(0, 1))
-
-
-def code_of(inputs: FaceInputs) -> Float[Tensor, "b c"]:
-    """Expression, then identity: what networks read of a head beside its pose and gaze."""
-    return torch.cat([inputs.expression, inputs.identity], -1)
-
-
-def eye_centres(landmarks: Float[Tensor, "l 3"], radius: float) -> Float[Tensor, "2 3"]:
-    """Centres of the eyeballs, left and right as pictures show them: behind the middle of each eye's landmarks."""
-    middle = torch.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0)])
-    return torch.cat([middle[:, :2], middle[:, 2:] - INWARD * radius], 1)
-
-
-def ball(count: int, radius: float) -> Float[Tensor, "g 3"]:
-    """Points of an eyeball about the origin, but for its back, which nothing shows."""
-    return radius * sphere(round(count / 0.6) + 1)[:count]

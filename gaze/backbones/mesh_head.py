@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.avatars.codes import check_rotation, code_of
 from gaze.avatars.encoding import WIDTH, encoded
+from gaze.avatars.eyeballs import eye_centres
 from gaze.avatars.head_mesh import HeadMesh, NeutralSurface
 from gaze.avatars.point_mlp import SLOPE, PointMLP, neutral
-from gaze.avatars.regions import EYES, LEFT_EYE, METRICS, RIGHT_EYE, Regions, closeness, nearest, regions
+from gaze.avatars.regions import EYES, METRICS, Regions, closeness, nearest, regions
+from gaze.avatars.shell import Shell, crossed, finer
 from gaze.avatars.smoothness import roughness
-from gaze.avatars.tetrahedra import HIGH, LOW, Surface, Tetrahedra, marched, subdivided, tetrahedra
+from gaze.avatars.tetrahedra import HIGH, LOW, Surface, Tetrahedra, marched, tetrahedra
 from gaze.errors import UserError
 from gaze.head_frames import to_world
 from gaze.types import FaceInputs
@@ -44,7 +47,7 @@ class MeshHead(nn.Module):
         eye_radius: of an eyeball, canonical units. Centres lie 0.8 of it behind the landmarks of the eyes.
 
     Raises:
-        ValueError: a setting is out of range.
+        ValueError: a setting is out of range, or the rotation reads other codes.
     """
 
     grid_points: Tensor
@@ -73,6 +76,7 @@ class MeshHead(nn.Module):
                 f"backbone.landmarks is {landmarks} and backbone.features {features}; expected {EYES.stop} or more "
                 "landmarks, of which 36 to 47 are of eyes, and 3 or more features, of which the first are RGB"
             )
+        check_rotation(eye_rotation, identity, expression)
         self.identity, self.expression = identity, expression
         self.point_feature, self.features, self.width = point_feature, features, width
         self.resolution, self.region_metric, self.eye_radius = resolution, region_metric, eye_radius
@@ -105,7 +109,7 @@ class MeshHead(nn.Module):
             ValueError: codes are of other widths.
             UserError: there is no surface any more.
         """
-        code = self.code(inputs)
+        code = code_of(inputs, self.identity, self.expression)
         surface = self.surface()
         parts = regions(surface.points, self.landmarks, self.region_metric)
         seen = encoded(surface.points)[None]
@@ -125,42 +129,37 @@ class MeshHead(nn.Module):
             roughness=roughness(points, surface.triangles),
         )
 
-    def code(self, inputs: FaceInputs) -> Float[Tensor, "b c"]:
-        """Expression, then identity, of b samples."""
-        for name, wanted in (("identity", self.identity), ("expression", self.expression)):
-            if (found := getattr(inputs, name).shape[-1]) != wanted:
-                raise ValueError(
-                    f"codes of {name} have {found} numbers; backbone.{name} is {wanted}: set it to {found}"
-                )
-        return torch.cat([inputs.expression, inputs.identity], -1)
-
     def signed_distance(self, points: Float[Tensor, "g 3"]) -> Float[Tensor, "g"]:
         """About how far points are outside of the neutral head, canonical units, before it is squashed by tanh."""
         return self.geometry(encoded(points)[None])[0, :, 0]
 
     def surface(self) -> Surface:
         """The neutral surface of the grid. It is the same for all samples, so a step computes it once."""
-        surface = self._marched(self.grid_points, self.grid_corners, self._geometry(self.grid_points))
-        if not len(surface.points):
-            raise UserError(
-                "the mesh of the head has vanished: its signed distance has one sign in the whole box. Start with "
-                "init=sphere, lower optimizer.optimizer.lr, or check that heads lie between backbone.low and backbone.high"
-            )
-        return surface
+        found = self._geometry(self.grid_points)
+        points = self._moved(self.grid_points, found)
+        surface = marched(points, found[:, 0], found[:, 4:], self.grid_corners)
+        return _there(surface)
 
-    @torch.no_grad()
-    def neutral_surface(self, subdivisions: int = 0) -> NeutralSurface:
-        """The surface that stage 2 begins with.
+    def neutral_surface(self) -> NeutralSurface:
+        """The surface that stage 2 begins with."""
+        return next(self.finer_surfaces())
 
-        Args:
-            subdivisions: how often tetrahedra are cut into eight first; each doubles the resolution.
+    def finer_surfaces(self) -> Iterator[NeutralSurface]:
+        """The neutral surface, and the same at twice the resolution each time, by cutting tetrahedra into eight.
+
+        Only tetrahedra about the surface are cut, and the network is asked about their new corners alone. There are no
+        gradients.
+
+        Raises:
+            UserError: there is no surface any more.
         """
-        points, corners = self.grid_points, self.grid_corners
-        for _ in range(subdivisions):
-            points, corners = subdivided(Tetrahedra(points, corners))
-        found = torch.cat([self._geometry(piece) for piece in points.split(AT_ONCE)])
-        surface = self._marched(points, corners, found)
-        return NeutralSurface(surface.points, neutral(surface.feature), surface.triangles)
+        shell = Shell(Tetrahedra(self.grid_points, self.grid_corners), self._distances(self.grid_points))
+        while True:
+            points, corners, field = crossed(shell)
+            found = self._in_pieces(points, 1 + 3 + self.point_feature)
+            surface = _there(marched(self._moved(points, found), field, found[:, 4:], corners))
+            yield NeutralSurface(surface.points, neutral(surface.feature), surface.triangles)
+            shell = finer(shell, self._distances)
 
     def colours(
         self, feature: Float[Tensor, "v f"], parts: Regions, inputs: FaceInputs, code: Float[Tensor, "b t"]
@@ -187,7 +186,7 @@ class MeshHead(nn.Module):
         shared = points.expand(len(gaze), -1, -1)
         if self.eye_rotation is None:
             return shared
-        centres = self.eye_centres()
+        centres = eye_centres(self.landmarks, self.eye_radius)
         radii = (nearest(points, centres) + 1e-12).sqrt() / self.eye_radius
         rows = torch.nonzero((eye > 0) & (radii < WHOLLY_OUT))[:, 0]
         near = points[rows]
@@ -196,18 +195,32 @@ class MeshHead(nn.Module):
         share = closeness(radii[rows], WHOLLY_IN, WHOLLY_OUT)[:, None]
         return shared.index_copy(1, rows, near + share * (turned.points - near))
 
-    def eye_centres(self) -> Float[Tensor, "2 3"]:
-        """Centres of the eyeballs of the neutral head, left and right in the picture, canonical frame."""
-        lids = torch.stack([self.landmarks[LEFT_EYE].mean(0), self.landmarks[RIGHT_EYE].mean(0)])
-        return lids - lids.new_tensor([0.0, 0.0, 0.8 * self.eye_radius])
-
     def _geometry(self, points: Tensor) -> Tensor:
         return torch.tanh(self.geometry(encoded(points)[None])[0])
 
-    def _marched(self, points: Tensor, corners: Tensor, found: Tensor) -> Surface:
+    def _distances(self, points: Tensor) -> Tensor:
+        return self._in_pieces(points, 1)[:, 0]
+
+    @torch.no_grad()
+    def _in_pieces(self, points: Tensor, columns: int) -> Tensor:
+        """The first columns of the geometry, without all that the network computes for them in memory at once."""
+        found = points.new_empty(len(points), columns)
+        for piece, into in zip(points.split(AT_ONCE), found.split(AT_ONCE), strict=True):
+            into.copy_(self._geometry(piece)[:, :columns])
+        return found
+
+    def _moved(self, points: Tensor, found: Tensor) -> Tensor:
         # The published code squashes offsets twice, which is kept for its weights.
-        moved = points + torch.tanh(found[:, 1:4]) / self.resolution
-        return marched(moved, found[:, 0], found[:, 4:], corners)
+        return points + torch.tanh(found[:, 1:4]) / self.resolution
+
+
+def _there(surface: Surface) -> Surface:
+    if not len(surface.points):
+        raise UserError(
+            "the mesh of the head has vanished: its signed distance has one sign in the whole box. Start with "
+            "init=sphere, lower optimizer.optimizer.lr, or check that heads lie between backbone.low and backbone.high"
+        )
+    return surface
 
 
 def keep_variance(net: PointMLP) -> None:

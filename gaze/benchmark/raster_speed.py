@@ -42,6 +42,7 @@ class Shape(NamedTuple):
 SHAPES = (
     Shape(1_000, 64, 20.0, "gaussians"),
     Shape(5_000, 64, 1.5, "tiles"),
+    Shape(20_000, 128, 20.0, "gaussians"),
     Shape(20_000, 128, 1.5, "tiles"),
     Shape(144_000, 128, 1.5, "tiles"),
 )

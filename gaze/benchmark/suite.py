@@ -18,6 +18,7 @@ from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import fusion_compiled, moe_training
 from gaze.benchmark.prompt_speed import faces_cached, prompts
 from gaze.benchmark.raster_speed import raster_training, raster_views
+from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.scene_speed import SceneSpeed
@@ -55,6 +56,7 @@ def workloads(
         "raster_views": lambda: iter([raster_views(rounds, hardware)]),
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
+        "redirector": lambda: redirector(rounds, hardware),
     }
 
 

@@ -51,6 +51,8 @@ class HeadViews(Dataset):
         subjects: names or numbers of those to keep; null: everybody.
         share: of each person's remaining frames that are trained on.
         gaze_limit_rad: pitch and yaw in the head beyond which a label is at fault.
+        train_yaw_rad: most yaw of gaze in the head, to each side, that is trained on, so that other splits show what lies
+            beyond; null: all.
         cache: keep pictures in memory once read: 6 bytes a pixel and sample, shared by loader workers.
         on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a view that turns out
             to be unreadable in training by the next readable one.
@@ -82,6 +84,7 @@ class HeadViews(Dataset):
         subjects: Sequence[str | int] | None = None,
         share: float = 1.0,
         gaze_limit_rad: float = 1.4,
+        train_yaw_rad: float | None = None,
         cache: bool = False,
         on_corrupt: str = "raise",
         skip_limit: float = 0.1,
@@ -90,7 +93,7 @@ class HeadViews(Dataset):
         parts = [_part("identity", identity), _part("expression", expression)]
         self.root, self.split, self.kind = str(root), split, kind
         self.title = f"the {split} split of {root}"
-        self._keys, self.erode = keys_of(key_map or {}), erode
+        self._keys, self.erode, self._train_yaw = keys_of(key_map or {}), erode, train_yaw_rad
         if vertex_stride is None:
             self._keys["vertice"] = None
         listed = head_files(root, kind)
@@ -208,6 +211,8 @@ class HeadViews(Dataset):
             used &= held if self.split == "val" else ~held
         if self.split == "train":
             used &= file.masked
+            if self._train_yaw is not None:
+                used &= (file.labels.gaze[:, 1].abs() <= self._train_yaw).numpy()
             if used.any():
                 used[used] &= kept(file.person, frame[used], share)
         return used

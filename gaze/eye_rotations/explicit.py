@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gaze.avatars.encoding import WIDTH, encoded
+from gaze.exact import exact
 from gaze.eye_rotations.turned import Turned
 from gaze.head_frames import gaze_turn
 from gaze.rotations import quaternion_product, quaternion_to_matrix
@@ -30,7 +31,7 @@ class ExplicitRotation(nn.Module):
 
     def __init__(self, code: int = 144, width: int = 128, reach: float = 0.15, slack: float = 0.1) -> None:
         super().__init__()
-        self.reach, self.slack = reach, slack
+        self.code, self.reach, self.slack = code, reach, slack
         self.shift = _from_zero(code, width, 6)
         self.residual = _from_zero((3 + 2) * WIDTH, width, 3)
 
@@ -51,13 +52,14 @@ class ExplicitRotation(nn.Module):
             gaze: pitch, yaw, radians; see `FaceInputs`.
             code: expression, then identity.
         """
-        shift = self.reach * torch.tanh(self.shift(code)).unflatten(1, (2, 3))
+        shift = self.reach * torch.tanh(self.shift(code).to(points.dtype)).unflatten(1, (2, 3))
         centres = centre + shift
         seen = torch.cat([encoded(centres), repeat(encoded(gaze), "b f -> b e f", e=2)], -1)
-        vector = self.slack * torch.tanh(self.residual(seen))
+        vector = self.slack * torch.tanh(self.residual(seen).to(points.dtype))
         small = F.normalize(torch.cat([torch.ones_like(vector[..., :1]), vector], -1), dim=-1)
         turn = quaternion_product(small, gaze_turn(gaze)[:, None])
-        moved = torch.einsum("b g i j, g j -> b g i", quaternion_to_matrix(turn)[:, side], points - centre[side])
+        with exact(points):
+            moved = torch.einsum("b g i j, g j -> b g i", quaternion_to_matrix(turn)[:, side], points - centre[side])
         return Turned(centres[:, side] + moved, turn[:, side])
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gaze.avatars.encoding import WIDTH, encoded
+from gaze.exact import exact
 from gaze.eye_rotations.turned import Turned
 from gaze.rotations import quaternion_to_matrix
 
@@ -40,10 +41,13 @@ class LearnedOriginRotation(nn.Module):
     ) -> Turned:
         """The points, turned; arguments as of `ExplicitRotation`, whose codes and centres are of no use here."""
         mine = F.one_hot(side, 2).to(points).T
-        means = mine @ points / mine.sum(1, keepdim=True).clamp(min=1)  # an eye without points has no NaN to pass on
+        with exact(points):
+            # An eye without points has no NaN to pass on
+            means = mine @ points / mine.sum(1, keepdim=True).clamp(min=1)
         seen = torch.cat(
             [repeat(encoded(means), "e f -> b e f", b=len(gaze)), repeat(encoded(gaze), "b f -> b e f", e=2)], -1
         )
-        turn = F.normalize(self.turn(seen), dim=-1)
-        moved = torch.einsum("b g i j, g j -> b g i", quaternion_to_matrix(turn)[:, side], points)
+        turn = F.normalize(self.turn(seen).to(points.dtype), dim=-1)
+        with exact(points):
+            moved = torch.einsum("b g i j, g j -> b g i", quaternion_to_matrix(turn)[:, side], points)
         return Turned(moved, turn[:, side])

@@ -56,11 +56,16 @@ class Factors(nn.Module):
         self.register_buffer("memory", torch.zeros(MEMORY, FACTORS, embedding))
         self.register_buffer("kept", torch.zeros((), dtype=torch.long))  # embeddings that were ever remembered
 
-    def forward(self, inputs: FaceInputs) -> Factored:
-        """The condition of each sample."""
+    def forward(self, inputs: FaceInputs, samples: int | None = None) -> Factored:
+        """The condition of each view.
+
+        Args:
+            samples: how many of the first rows are heads of their own. What follows shows the same again: it has a
+                condition, but is neither counted in the figures nor remembered. None: all.
+        """
         given = (inputs.identity, inputs.expression, encoded(inputs.pose), encoded(inputs.gaze))
         embedding = torch.stack([embed(x) for embed, x in zip(self.embedders, given, strict=True)], 1)
-        exact = embedding.float()
+        exact = embedding[:samples].float()
         with torch.autocast(exact.device.type, enabled=False):
             figures = (self._cosine(exact), self._overlap(), self._collapse(exact))
         if self.training:

@@ -102,10 +102,20 @@ class DiTRenderer(nn.Module):
             "VAE": frozen,
         }
 
-    def forward(self, feature: Float[Tensor, "n c h w"], alpha: Float[Tensor, "n h w"], inputs: FaceInputs) -> Refined:
-        """Pictures of drawings in features, with how much of a pixel is covered."""
+    def forward(
+        self,
+        feature: Float[Tensor, "n c h w"],
+        alpha: Float[Tensor, "n h w"],
+        inputs: FaceInputs,
+        samples: int | None = None,
+    ) -> Refined:
+        """Pictures of drawings in features, with how much of a pixel is covered.
+
+        Args:
+            samples: how many of the first rows are heads of their own; see `gaze.heads.factors`.
+        """
         drawn = torch.cat([feature, alpha[:, None]], 1)
-        factored = self.factors(inputs)
+        factored = self.factors(inputs, samples)
         tokens = rearrange(self.patches(drawn), "n d h w -> n (h w) d") + self.position
         if self.tokens is not None:
             tokens = torch.cat([self.tokens(factored.embedding) + self.name, tokens], 1)

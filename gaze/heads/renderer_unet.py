@@ -65,10 +65,20 @@ class UNetRenderer(nn.Module):
         self.stages = PixelStages(features, image_size // feature_size, identity + expression, from_raw)
         self.facts = {"Renderer": "U-Net Neural Renderer", "Stages": f"{len(self.stages.stages)}", "VAE": "Disabled"}
 
-    def forward(self, feature: Float[Tensor, "n c h w"], alpha: Float[Tensor, "n h w"], inputs: FaceInputs) -> Refined:
-        """Pictures of drawings in features, with how much of a pixel is covered."""
+    def forward(
+        self,
+        feature: Float[Tensor, "n c h w"],
+        alpha: Float[Tensor, "n h w"],
+        inputs: FaceInputs,
+        samples: int | None = None,
+    ) -> Refined:
+        """Pictures of drawings in features, with how much of a pixel is covered.
+
+        Args:
+            samples: how many of the first rows are heads of their own; see `gaze.heads.factors`.
+        """
         feature = self.blend(torch.cat([feature, alpha[:, None]], 1))
-        factored = None if self.factors is None else self.factors(inputs)
+        factored = None if self.factors is None else self.factors(inputs, samples)
         if factored is not None:
             scale, shift = self.film(factored.condition)[:, :, None, None].chunk(2, 1)
             feature = feature * (1 + scale) + shift

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gaze.geometry import angular_error
 from gaze.head_regions import far_from, mean_inside
+from gaze.losses.direction import angle_between
 from gaze.losses.loss import Loss
+from gaze.perceptual.estimators import Estimator
 from gaze.schedules import Schedule
-from gaze.types import Batch, DirectionInputs, FaceInputs, FacePrediction, FaceTargets, Progress
+from gaze.types import Batch, FaceInputs, FacePrediction, FaceTargets, Progress
 
 
 class Leak(Loss):
@@ -42,12 +41,12 @@ class WanderedGaze(Loss):
         weight: of this term, a number or a schedule.
 
     Raises:
-        ValueError: the model draws no view whose gaze wanders.
+        ValueError: the estimator is a model of another task, or the model draws no view whose gaze wanders.
     """
 
     def __init__(self, estimator: nn.Module, weight: float | Schedule = 1.0) -> None:
         super().__init__(weight)
-        self.estimator = estimator.requires_grad_(False).eval()
+        self.estimator = Estimator(estimator, whose="loss.wandered_gaze")
 
     def forward(
         self, prediction: FacePrediction, batch: Batch[FaceInputs, FaceTargets], progress: Progress
@@ -56,7 +55,4 @@ class WanderedGaze(Loss):
             return prediction.image.new_zeros(())
         if prediction.wandered is None or prediction.wandered_gaze is None:
             raise ValueError("loss.wandered_gaze needs model.wander_rad above 0")
-        size = getattr(self.estimator, "face_size", None) or prediction.wandered.shape[-2:]
-        face = F.interpolate(prediction.wandered, size, mode="bilinear", antialias=True)
-        seen = self.estimator(DirectionInputs(face)).gaze
-        return torch.mean(angular_error(seen, prediction.wandered_gaze))
+        return angle_between(self.estimator(prediction.wandered), prediction.wandered_gaze).mean()

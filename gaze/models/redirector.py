@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import fields, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +16,8 @@ from gaze.head_frames import camera_gaze
 from gaze.heads.refined import Refined
 from gaze.rasterize.gaussians import Gaussians, joined
 from gaze.rasterize.rendered import Rendered
-from gaze.types import FaceInputs, FacePrediction, Record
-
-R = TypeVar("R", bound=Record)
+from gaze.records import stacked
+from gaze.types import FaceInputs, FacePrediction
 
 
 class Redirector(nn.Module):
@@ -81,8 +78,8 @@ class Redirector(nn.Module):
             views["wandered"], asked["wandered"] = joined(face, self.backbone.turned_eyes(wandered)), wandered
         every = stacked(asked.values())
         rendered = self._draw(stacked(views.values()), every)
-        refined: Refined = self.head(rendered.feature, rendered.alpha, every)
         samples = len(inputs.sample)
+        refined: Refined = self.head(rendered.feature, rendered.alpha, every, samples)
         images = dict(zip(views, refined.image.split(samples), strict=True))
         raws = dict(zip(views, self._shown(rendered.feature[:, :3]).split(samples), strict=True))
         return FacePrediction(
@@ -122,13 +119,3 @@ class Redirector(nn.Module):
 def hidden(gaussians: Gaussians) -> Gaussians:
     """The same, where nobody sees them."""
     return replace(gaussians, opacity=torch.zeros_like(gaussians.opacity))
-
-
-def stacked(records: Iterable[R]) -> R:
-    """Records of b samples each, one behind the other."""
-    first, *others = records
-    tensors = {f.name: getattr(first, f.name) for f in fields(first)}
-    return replace(
-        first,
-        **{name: torch.cat([x, *(getattr(r, name) for r in others)]) for name, x in tensors.items() if x is not None},
-    )

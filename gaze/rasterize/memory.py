@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from gaze.errors import UserError
-
-# Of torch's allocators of the host, which raise a plain RuntimeError
-SIGNS = ("not enough memory", "can't allocate memory", "out of memory")
+from gaze.memory import ran_out
 
 
 class RasterizeMemoryError(UserError, RuntimeError):
@@ -25,7 +21,7 @@ def explained_memory() -> Iterator[None]:
     except RasterizeMemoryError:
         raise
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in SIGNS):
+        if not ran_out(error):
             raise
         raise RasterizeMemoryError(
             f"drawing the Gaussians takes more memory than there is ({str(error).splitlines()[0]}); turn down "

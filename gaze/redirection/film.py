@@ -17,8 +17,9 @@ from gaze.hardware import Hardware
 from gaze.head_frames import camera_head
 from gaze.inference.video_file import Frame, VideoWriter
 from gaze.pictures.sheet import fit
+from gaze.records import stacked
 from gaze.redirection.rendering import render, to_bytes
-from gaze.redirection.targets import facing, looking, stacked
+from gaze.redirection.targets import facing, looking
 from gaze.types import FaceInputs
 
 log = logging.getLogger(__name__)

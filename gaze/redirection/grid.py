@@ -10,8 +10,9 @@ from gaze.datasets.dataset import Dataset
 from gaze.hardware import Hardware
 from gaze.head_frames import camera_head
 from gaze.pictures.sheet import PAPER, fit, sheet
+from gaze.records import stacked
 from gaze.redirection.rendering import photographs, render, to_bytes
-from gaze.redirection.targets import facing, in_degrees, looking, stacked
+from gaze.redirection.targets import facing, in_degrees, looking
 from gaze.types import Batch, FaceInputs, FaceTargets, collate
 
 Tiles = list[tuple[str, UInt8[Tensor, "3 H W"]]]  # captions and pictures

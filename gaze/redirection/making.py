@@ -18,13 +18,14 @@ from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.losses.teacher import check_teacher, record_read
 from gaze.pictures.sheet import save_picture
+from gaze.records import stacked
 from gaze.redirection.draws import Draws
 from gaze.redirection.export import Doubtful, export_originals, export_redirected, refuse_existing
 from gaze.redirection.film import film, sweep, write_film
 from gaze.redirection.fitting import fit_codes, fit_model
 from gaze.redirection.grid import grid
 from gaze.redirection.sources import ALL, OpenSplit, Uncorrected, check_heads, few, find_source
-from gaze.redirection.targets import GAZES, POSES, Limits, angles, clamped, stacked
+from gaze.redirection.targets import GAZES, POSES, Limits, angles, clamped
 from gaze.redirection.teachers import refuse_teacher
 from gaze.runs import load_model
 from gaze.types import DirectionInputs, FaceInputs, collate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import pi
 from typing import Any
@@ -132,13 +132,6 @@ def matrix_to_quaternion(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4
 def repeated(inputs: FaceInputs, count: int) -> FaceInputs:
     """A batch of one as a batch of many."""
     return inputs.map(lambda t: t.expand(count, *t.shape[1:]))
-
-
-def stacked(parts: Iterable[FaceInputs]) -> FaceInputs:
-    """Several batches as one."""
-    given = list(parts)
-    names = list(vars(given[0]))
-    return FaceInputs(**{name: torch.cat([getattr(part, name) for part in given]) for name in names})
 
 
 def in_degrees(angle: Float[Tensor, "2"]) -> str:

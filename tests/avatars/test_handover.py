@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from itertools import islice
+
 import pytest
 import torch
 
+from gaze.avatars.eyeballs import eye_centres
 from gaze.avatars.handover import hand_over
-from gaze.avatars.regions import EYES, near_landmarks, regions
-from gaze.backbones.gaussian_head import GaussianHead, eye_centres
+from gaze.avatars.regions import EYES, LEFT_EYE, RIGHT_EYE, eye_points, near_landmarks, regions
+from gaze.backbones.gaussian_head import GaussianHead
 from gaze.eye_rotations.explicit import ExplicitRotation
 from gaze.eye_rotations.mlp_offset import OffsetField
 from tests.avatars.heads import face_inputs, small_mesh_head
@@ -21,7 +25,7 @@ def gaussian_head(rotation=None, **settings) -> GaussianHead:
 
 
 def distances(a, b):
-    return (a[:, None] - b).norm(dim=-1)  # torch.cdist multiplies, and loses half of the digits
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")  # products lose half of the digits
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +61,38 @@ def test_eyes_are_balls_behind_their_lids(mesh):
 
 
 def test_eyes_can_be_vertices_as_published(mesh):
-    head = gaussian_head(eye_points=6)
+    *_, surface = islice(mesh.finer_surfaces(), 3)
+    eyes = [eye_points(surface.points, mesh.landmarks[eye]) for eye in (LEFT_EYE, RIGHT_EYE)]
+    fewest, most = sorted(map(len, eyes))
+    others = len(surface.points) - fewest - most
+    head = gaussian_head(eye_points=fewest, face_points=others)
     hand_over(mesh, head, spheres=False)
-    assert distances(head.eyes.splats.position, mesh.surface().points).amin(1).max() < 1e-5
+    # Each vertex once: at an eye it is that eye's, or one of those too many; elsewhere it is the face's.
+    face = distances(head.face.splats.position, surface.points)
+    assert face.amin(1).max() == 0
+    used = [face.argmin(1)]
+    for side, selected in enumerate(eyes):
+        found = distances(head.eyes.splats.position[head.eyes.side == side], surface.points[selected])
+        assert found.amin(1).max() == 0
+        used.append(selected[found.argmin(1)])
+    assert len(torch.cat(used).unique()) == others + 2 * fewest
+    with pytest.raises(
+        ValueError,
+        match=rf"has {fewest} points at an eye.*eye_points={fewest + 1};.*set backbone.eye_points={fewest} or less",
+    ):
+        hand_over(mesh, gaussian_head(eye_points=fewest + 1), spheres=False)
+
+
+def test_of_more_vertices_than_an_eye_has_an_even_part_is_taken(mesh):
+    head = gaussian_head(eye_points=6, face_points=3000)
+    hand_over(mesh, head, spheres=False)
+    for side, eye in enumerate((LEFT_EYE, RIGHT_EYE)):
+        *_, surface = islice(mesh.finer_surfaces(), 3)
+        selected = eye_points(surface.points, mesh.landmarks[eye])
+        found = distances(head.eyes.splats.position[head.eyes.side == side], surface.points[selected])
+        steps = found.argmin(1).diff()
+        assert found.amin(1).max() == 0
+        assert steps.max() - steps.min() <= 1
 
 
 def test_networks_are_the_first_stage_s(mesh):
@@ -75,8 +108,15 @@ def test_networks_are_the_first_stage_s(mesh):
         )
 
 
-def test_eyes_that_turn_otherwise_begin_anew(mesh):
-    hand_over(mesh, gaussian_head(OffsetField(width=8)))
+def test_eyes_that_turn_otherwise_begin_anew(mesh, caplog):
+    rotation = OffsetField(width=8)
+    before = {name: tensor.clone() for name, tensor in rotation.state_dict().items()}
+    head = gaussian_head(rotation)
+    with caplog.at_level(logging.INFO, "gaze.avatars.handover"):
+        hand_over(mesh, head)
+    assert "eyes turn in another way than in stage 1, and begin anew" in caplog.text
+    assert all(torch.equal(tensor, before[name]) for name, tensor in head.eyes.rotation.state_dict().items())
+    assert torch.equal(head.eyes.eye_colour.layers[0].weight, mesh.eye_colour.layers[0].weight)  # all else goes on
 
 
 def test_a_coarse_surface_is_cut_finer_until_there_are_points_enough(mesh):
@@ -85,14 +125,16 @@ def test_a_coarse_surface_is_cut_finer_until_there_are_points_enough(mesh):
     hand_over(mesh, head)
     assert len(head.face.splats.position.unique(dim=0)) == 2 * few
     with pytest.raises(
-        ValueError, match=r"points beside the eyes, fewer than backbone.face_points=100000; expected more"
+        ValueError, match=r"points beside the eyes, fewer than backbone.face_points=100000; expected as many"
     ):
         hand_over(mesh, gaussian_head(face_points=100_000))
 
 
 def test_other_dimensions_are_named(mesh):
-    head = gaussian_head(identity=9, landmarks=60)
+    head = gaussian_head(ExplicitRotation(code=13, width=8), identity=9, landmarks=60, eye_radius=0.125)
     with pytest.raises(
-        ValueError, match=r"backbone.identity is 8 in stage 1 and 9 here; backbone.landmarks is 52 in stage 1 and 60"
+        ValueError,
+        match=r"identity is 8 in stage 1 and 9 here; backbone.eye_radius is 0.19 in stage 1 and 0.125 here; "
+        "backbone.landmarks is 52 in stage 1 and 60",
     ):
         hand_over(mesh, head)

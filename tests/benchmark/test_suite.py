@@ -15,6 +15,8 @@ from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
 from gaze.benchmark.raster_speed import Shape as Cloud
 from gaze.benchmark.raster_speed import raster_training, raster_views
+from gaze.benchmark.redirector_speed import Shape as Head
+from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
@@ -122,6 +124,13 @@ def test_ratios_are_of_the_peer_over_ours_and_a_difference_that_is_too_large_sho
     assert (row["ratio"], row["ratio_of_medians"], row["fair_ratio"], row["per_second"]) == (3.0, 2.0, 1.5, 2.0)
     assert row["goal"] == 2.5
     assert not row["same"]
+
+
+def test_heads_together_are_those_one_by_one():
+    shape = Head(image=16, drawn=8, face_points=60, eye_points=8, width=8, samples=2)
+    rows = [row for result in redirector(1, Hardware("cpu"), shape) for row in result.rows()]
+    assert [row["unit"] for row in rows] == ["heads", "pictures"]
+    assert all(row["same"] for row in rows), rows
 
 
 def test_a_renderer_with_keys_of_every_pixel_and_ours_draw_the_same():

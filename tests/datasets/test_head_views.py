@@ -323,3 +323,16 @@ def test_training_on_the_test_set_is_refused(tmp_path, split):
 def test_wrong_options_are_told(root, options, told):
     with pytest.raises(ValueError, match=told):
         opened(root, **options)
+
+
+def test_gaze_that_turns_far_can_be_left_to_validation(tmp_path):
+    root = heads(tmp_path, people=2, views=8)
+    listed(root, train=[0, 1])
+    everything = HeadViews(str(root), "train")
+    yaw = everything.labels.gaze[:, 1].abs()
+    limit = float(yaw.median())
+    narrow = HeadViews(str(root), "train", train_yaw_rad=limit)
+    assert len(narrow) == int((yaw <= limit).sum()) < len(everything)
+    assert narrow.labels.gaze[:, 1].abs().max() <= limit
+    wide = HeadViews(str(root), "val", held_frames=0.5, train_yaw_rad=limit)
+    assert len(wide) == len(HeadViews(str(root), "val", held_frames=0.5))

@@ -110,6 +110,18 @@ def test_the_memory_goes_round_and_the_mean_follows():
     torch.testing.assert_close(module.memory.sum(0), found[10:].sum(0), atol=1e-3, rtol=1e-4)
 
 
+def test_further_views_of_a_head_are_conditioned_but_not_counted():
+    one, views = factors().train(), factors().train()
+    for seed in range(3):
+        batch = face_inputs(2, seed=seed)
+        again = batch.map(lambda t: torch.cat([t, t]))
+        alone, found = one(batch), views(again, samples=2)
+        assert torch.allclose(found.condition, alone.condition.repeat(2, 1), atol=1e-6)
+        torch.testing.assert_close(found[2:], alone[2:])
+    assert views.kept == 6
+    torch.testing.assert_close(dict(views.named_buffers()), dict(one.named_buffers()))
+
+
 def test_a_resumed_run_goes_on_alike_and_evaluation_changes_nothing():
     one, other = factors().train(), factors().train()
     for seed in range(3):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gaze.losses.wandering import Leak, WanderedGaze
-from gaze.types import Batch, DirectionInputs, DirectionPrediction, FacePrediction, FaceTargets, Progress
+from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceInputs, FacePrediction, FaceTargets, Progress
 
 NOW = Progress(0, 10, 5)
 
@@ -55,6 +55,15 @@ def test_the_gaze_that_was_asked_for_is_the_truth():
     )
     ahead = torch.tensor([[0.0, 0.0, -1.0]])
     assert loss(FacePrediction(shown, wandered=shown, wandered_gaze=ahead), batch(), NOW).item() < 1e-5
+
+
+def test_a_run_of_another_task_sees_no_gaze():
+    class Reads(nn.Module):
+        def forward(self, inputs: FaceInputs) -> FacePrediction:
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match=r"loss.wandered_gaze.estimator is a Reads, which reads FaceInputs"):
+        WanderedGaze(Reads())
 
 
 def test_validation_has_no_such_view():

@@ -11,6 +11,7 @@ from torch import nn
 from gaze.avatars.corrections import Corrections
 from gaze.backbones.gaussian_head import GaussianHead
 from gaze.eye_rotations.explicit import ExplicitRotation
+from gaze.head_frames import camera_gaze
 from gaze.heads.refined import Refined
 from gaze.models.redirector import Redirector
 from gaze.rasterize.rasterizer import Rasterizer
@@ -24,7 +25,7 @@ class AsDrawn(nn.Module):
 
     facts = {"Renderer": "None"}  # noqa: RUF012
 
-    def forward(self, feature, alpha, inputs):
+    def forward(self, feature, alpha, inputs, samples):
         return Refined(nn.functional.interpolate(feature[:, :3], (SIDE, SIDE)))
 
 
@@ -132,6 +133,53 @@ def test_a_smaller_drawing_shows_the_same():
     middle = small.raw.flatten(1).sub(1).norm(dim=1) / large.raw.flatten(1).sub(1).norm(dim=1)
     assert ((middle > 0.9) & (middle < 1.1)).all()
     assert torch.nn.functional.cosine_similarity((small.raw - 1).flatten(1), (large.raw - 1).flatten(1)).min() > 0.95
+
+
+class Counts(AsDrawn):
+    """Notes how many views there were, and how many heads."""
+
+    def forward(self, feature, alpha, inputs, samples):
+        self.seen = len(inputs.gaze), samples
+        return super().forward(feature, alpha, inputs, samples)
+
+
+def test_the_renderer_is_told_which_views_are_heads_of_their_own():
+    net = model(wander_rad=0.3)
+    net.head = Counts()
+    net.train()(inputs())
+    assert net.head.seen == (8, 2)
+    net.eval()(inputs())
+    assert net.head.seen == (2, 2)
+
+
+def test_geometry_stays_exact_where_networks_run_in_half_the_digits():
+    net = model().eval()
+    with torch.no_grad():
+        exact = net.gaussians(inputs())
+        for name, stream in (("face", net.backbone.face), ("eyes", net.backbone.eyes)):  # what networks move it by
+            stream.shape_deform.layers[-1].weight.zero_()
+            stream.shape_deform.layers[-1].bias.fill_(0.125)
+            if name == "face":
+                stream.pose_deform.layers[-1].weight.zero_()
+                stream.pose_deform.layers[-1].bias.fill_(0.125)
+        same = net.gaussians(inputs())
+        with torch.autocast("cpu", torch.bfloat16):
+            found, gaze = net.gaussians(inputs()), camera_gaze(inputs())
+    for name in ("mean", "quaternion", "scale", "opacity", "feature"):
+        assert getattr(found, name).dtype == torch.float32, name
+    assert torch.equal(gaze, camera_gaze(inputs()))
+    assert torch.allclose(found.mean, same.mean, atol=1e-5)
+    assert torch.allclose(found.quaternion, same.quaternion, atol=2e-3)
+    assert not torch.allclose(exact.mean, same.mean, atol=1e-2)
+
+
+def test_codes_of_other_widths_are_refused_with_what_to_set():
+    net = model()
+    for part in (net, net.backbone):
+        with pytest.raises(ValueError, match=r"codes of identity have 4 numbers; backbone.identity is 3: set it to 4"):
+            part(replace(inputs(), identity=torch.zeros(2, 4)))
+    with pytest.raises(ValueError, match=r"eye_rotation.code is 144.*make 179 numbers; set eye_rotation.code=179"):
+        GaussianHead(ExplicitRotation(), identity=100, expression=79, landmarks=50, face_points=4)
 
 
 def test_sizes_that_do_not_fit_are_refused():

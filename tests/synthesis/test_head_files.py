@@ -121,7 +121,7 @@ def test_bad_requests_are_refused(world, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "train", "test"), [("heads", 0.6, 0.6), ("heads_narrow", 0.25, 0.7)])
+@pytest.mark.parametrize(("name", "train", "test"), [("heads", 0.6, 0.6), ("heads_wide", 0.7, 0.7)])
 def test_worlds_of_the_config_can_be_written(name, train, test, tmp_path):
     with initialize_config_module("gaze.conf"):
         cfg = compose("synthesize", [f"world={name}", "size=16", "world.frames.train=2"])
