@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from gaze.types import FaceTargets
 
 Region = Literal["head", "face", "eyes"]
 WHITE = 1.0
+NEAR = 0.06  # of the picture's side: what is so near the eyes may change with them
 
 
 def region_mask(targets: FaceTargets, region: str) -> Bool[Tensor, "b H W"] | None:
@@ -43,9 +45,16 @@ def eyes_mask(targets: FaceTargets) -> Bool[Tensor, "b H W"] | None:
     return torch.stack(known).any(0) if known else None
 
 
-def on_white(image: Float[Tensor, "b 3 H W"], mask: Bool[Tensor, "b H W"] | None) -> Float[Tensor, "b 3 H W"]:
+def far_from(eyes: Bool[Tensor, "b H W"]) -> Bool[Tensor, "b H W"]:
+    """The pixels that are neither eyes nor near them: another gaze must not change them."""
+    reach = max(1, round(NEAR * eyes.shape[-1]))
+    near = F.max_pool2d(eyes[:, None].float(), 2 * reach + 1, 1, reach) > 0
+    return ~near[:, 0]
+
+
+def on_white(image: Float[Tensor, "*b 3 H W"], mask: Bool[Tensor, "*b H W"] | None) -> Float[Tensor, "*b 3 H W"]:
     """The picture, white wherever the mask is not; all of it if there is none. Values are in [0, 1]."""
-    return image if mask is None else torch.where(mask[:, None], image, WHITE)
+    return image if mask is None else torch.where(mask[..., None, :, :], image, WHITE)
 
 
 def mean_inside(value: Float[Tensor, "b c H W"], mask: Bool[Tensor, "b H W"] | None) -> Float[Tensor, ""]:

@@ -260,6 +260,9 @@ class Trainer:
             self._check_plan(state["plan"])
             self._restore_optimizer(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
+        for module in self.model.modules():  # with their weights by now, wherever they came from
+            if (check_ready := getattr(module, "check_ready", None)) is not None:
+                check_ready()
         self.guard.keep()
         for name, callback in self.callbacks.items():
             callback.fit_start(self)

@@ -27,9 +27,10 @@ class UNetRenderer(nn.Module):
         identity, expression: widths of these codes.
         embedding: width of each factor's embedding; None: as published, features know nothing of gaze and pose.
         from_raw: begin as the RGB of the features, made larger; as published, from nothing.
+        vae: refused, so that nobody takes a run for one that draws latents.
 
     Raises:
-        ValueError: sizes do not fit.
+        ValueError: sizes do not fit, or there is a VAE.
     """
 
     def __init__(
@@ -41,8 +42,14 @@ class UNetRenderer(nn.Module):
         expression: int = 64,
         embedding: int | None = 128,
         from_raw: bool = False,
+        vae: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        if vae is not None:
+            raise ValueError(
+                f"head.vae is a {type(vae).__name__}, and this renderer draws pixels, no latents; choose head=renderer_dit, or "
+                "leave vae out"
+            )
         if image_size % feature_size:
             raise ValueError(
                 f"head.image_size is {image_size}; expected a power of two times feature_size, {feature_size}"

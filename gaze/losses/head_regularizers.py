@@ -73,6 +73,8 @@ class Orthogonality(Loss):
         ValueError: `collapse` is negative; later, the model tells none of these.
     """
 
+    title = "Orthogonality Loss"
+
     def __init__(self, collapse: float = 0.1, weight: float | Schedule = 0.01) -> None:
         super().__init__(weight)
         if collapse < 0:

@@ -34,6 +34,8 @@ class RegionL1(Loss):
         ValueError: region or `pictures` is unknown; later, the model draws no such picture.
     """
 
+    title = "L1 Loss"
+
     def __init__(
         self, region: str = "head", pictures: str = "both", masked: bool = False, weight: float | Schedule = 1.0
     ) -> None:
@@ -53,6 +55,8 @@ class EyeRegionL1(Loss):
     Eyes are a hundredth of a picture, so a mean over all of it hardly sees them.
     """
 
+    title = "L1 Loss"
+
     def forward(self, prediction: FacePrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
         error = (prediction.image - batch.targets.image).abs()
         return mean_inside(error, region_mask(batch.targets, "eyes"))
@@ -69,6 +73,8 @@ class SSIM(Loss):
     Raises:
         ValueError: a region or `pictures` is unknown; later, the model draws no picture of a region.
     """
+
+    title = "SSIM Loss"
 
     def __init__(
         self,

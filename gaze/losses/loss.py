@@ -16,7 +16,12 @@ class Loss(nn.Module):
 
     Args:
         weight: a number, or a schedule of one. A term whose weight is 0 is not computed.
+
+    Attributes:
+        title: what people call it, for the lines at the start; empty where its name in the config says it.
     """
+
+    title: str = ""
 
     def __init__(self, weight: float | Schedule = 1.0) -> None:
         super().__init__()

@@ -47,6 +47,7 @@ class Perceptual(Loss):
     ) -> None:
         super().__init__(weight)
         self.network: Any = frozen(network)
+        self.title = network.title
         self.regions = checked_regions(regions, "perceptual")
         self.viewer = Viewer(pictures, masked, "perceptual")
         self.size, self.amp = size, amp

@@ -37,6 +37,8 @@ class RedirectedGaze(Loss):
         ValueError: a setting is unknown, or the estimator is a model of another task.
     """
 
+    title = "Angular Loss"
+
     def __init__(
         self,
         estimator: nn.Module,

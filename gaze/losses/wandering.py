@@ -6,13 +6,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.head_regions import far_from, mean_inside
 from gaze.losses.direction import angle_between
 from gaze.losses.loss import Loss
 from gaze.perceptual.estimators import Estimator
 from gaze.schedules import Schedule
 from gaze.types import Batch, FaceInputs, FacePrediction, FaceTargets, Progress
-
-NEAR = 0.06  # of the picture's side: what is so near the eyes may change with them
 
 
 class Leak(Loss):
@@ -32,11 +31,7 @@ class Leak(Loss):
         left, right = batch.targets.left_eye_mask, batch.targets.right_eye_mask
         if prediction.wandered is None or left is None or right is None:
             raise ValueError("loss.leak needs model.wander_rad above 0, and samples with masks of both eyes")
-        reach = max(1, round(NEAR * left.shape[-1]))
-        eyes = F.max_pool2d((left | right)[:, None].float(), 2 * reach + 1, 1, reach)
-        kept = 1 - eyes
-        difference = (prediction.wandered - prediction.image.detach()).abs().mean(1, keepdim=True)
-        return (kept * difference).sum() / kept.sum().clamp(min=1)
+        return mean_inside((prediction.wandered - prediction.image.detach()).abs(), far_from(left | right))
 
 
 class WanderedGaze(Loss):

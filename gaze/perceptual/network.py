@@ -15,7 +15,12 @@ class PerceptualNetwork(nn.Module):
 
     Features and distances are apart, so that those of a photograph are computed once however many pictures are compared
     with it.
+
+    Attributes:
+        title: see `gaze.losses.loss.Loss`.
     """
+
+    title: str = ""
 
     def train(self, mode: bool = True) -> PerceptualNetwork:
         """Stay in eval mode: what compares must not change."""

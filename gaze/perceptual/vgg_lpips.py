@@ -39,6 +39,8 @@ class VGGLPIPS(PerceptualNetwork):
         FileNotFoundError, ValueError: a file is missing, damaged, or of another network.
     """
 
+    title = "VGG Loss"
+
     shift: Tensor
     scale: Tensor
 

@@ -16,6 +16,7 @@ from gaze.redirection.behaviour import monotony, speed
 from gaze.redirection.identity import train_identity
 from gaze.redirection.judges import Judges, open_judges
 from gaze.redirection.observation import CODES, How, observe
+from gaze.redirection.people import acquaintance_of
 from gaze.redirection.summary import Evaluated
 from gaze.types import FaceInputs, collate
 
@@ -78,7 +79,8 @@ def evaluate_heads(
     if wishes["timed"]:
         inputs = collate([data[i].inputs for i in pairs[: wishes["batch_size"], 0].tolist()])
         timed = speed(model, inputs, hardware, amp, wishes["timed"])
-    facts = {"run": run, "pairs": len(pairs), **{key: told[key] for key in ("estimators", "redirection")}}
+    facts = {"run": run, "pairs": len(pairs), "people": acquaintance_of(run, data, training)}
+    facts |= {key: told[key] for key in ("estimators", "redirection")}
     return Evaluated(name, observed, extras, trained, timed, facts)
 
 

@@ -19,7 +19,7 @@ from gaze.geometry import angular_error, pitch_yaw_to_vector, vector_to_pitch_ya
 from gaze.hardware import Hardware
 from gaze.head_frames import camera_gaze, camera_head
 from gaze.redirection.draws import Draws
-from gaze.redirection.rendering import on_white, render, to_bytes
+from gaze.redirection.rendering import photographs, render, to_bytes
 from gaze.redirection.targets import Limits
 from gaze.synthesis.direction_layouts import LAYOUTS, Counted, Sample
 from gaze.synthesis.folders import recover, replacing
@@ -235,7 +235,7 @@ def export_originals(
             counts[split] = len(indices)
             for index in indices:
                 sample: Batch[FaceInputs, FaceTargets] = data[index]
-                picture = to_bytes(on_white(sample.targets))
+                picture = to_bytes(photographs(sample.targets))
                 faces.add(split, picture, sample.inputs, data.group(index), data.name(index), False)
         faces.finish({"faces": counts, **(about or {})})
     return counts

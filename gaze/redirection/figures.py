@@ -8,15 +8,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gaze.geometry import angular_error, pitch_yaw_to_vector
-from gaze.head_regions import eyes_mask
+from gaze.head_regions import eyes_mask, far_from
 from gaze.metrics.image_quality import decibels, mean_over
 from gaze.redirection.judges import Judges
-from gaze.redirection.rendering import on_white
+from gaze.redirection.rendering import photographs
 from gaze.redirection.renormalised import face_views, renormalised
 from gaze.structural_similarity import SIDE, structural_similarity, viewed
 from gaze.types import FaceInputs, FaceTargets
 
-NEAR = 0.06  # of the picture's side: what is so near the eyes may change with them; as gaze.losses.wandering has it
 Figures = dict[str, Float[Tensor, "b"]]
 
 
@@ -34,7 +33,7 @@ def figures(
         inputs: of the targets.
         renormalise: estimators see faces as `renormalised` has them, and labels are turned likewise.
     """
-    truth = on_white(targets).to(image)
+    truth = photographs(targets).to(image)
     found = _angles(image, truth, inputs, targets, judges, renormalise)
     error = image - truth
     nothing = torch.full_like(error[:, 0, 0, 0], torch.nan)
@@ -81,9 +80,7 @@ def leak(
     image: Float[Tensor, "b 3 H W"], other: Float[Tensor, "b 3 H W"], eyes: Bool[Tensor, "b H W"]
 ) -> Float[Tensor, "b"]:
     """Mean absolute difference of two pictures outside of the eyes and what is near them."""
-    reach = max(1, round(NEAR * eyes.shape[-1]))
-    near = F.max_pool2d(eyes[:, None].float(), 2 * reach + 1, 1, reach) > 0
-    return mean_over((image - other).abs(), ~near[:, 0])
+    return mean_over((image - other).abs(), far_from(eyes))
 
 
 def spearman(a: Float[Tensor, "n s"], b: Float[Tensor, "n s"]) -> Float[Tensor, "n"]:

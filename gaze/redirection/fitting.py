@@ -1,7 +1,10 @@
 """A model fitted to the picture of somebody whom it was not trained on.
 
 Cheap: only what the model is told of this picture, its codes and its pose, moves. Thorough, as GazeNeRF's protocol has it
-(Ruzzi et al., CVPR 2023; 75 steps): all weights of a copy.
+(Ruzzi et al., CVPR 2023; 75 steps): all weights of a copy, but for those that never train, as a VAE's.
+
+Whatever a run was trained with, a fit goes by one loss: the mean absolute difference from the photograph on white, in which
+pixels of the eyes count three times. No network judges it, so none of those that judge later has a part in it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gaze.redirection.rendering import on_white
+from gaze.redirection.rendering import photographs
 from gaze.types import Batch, FaceInputs, FaceTargets
 
 CODES = ("identity", "expression", "pose")
@@ -43,10 +46,17 @@ def fit_codes(model: nn.Module, batch: Batch[FaceInputs, FaceTargets], steps: in
 
 
 def fit_model(model: nn.Module, batch: Batch[FaceInputs, FaceTargets], steps: int = 75, lr: float = 1e-4) -> nn.Module:
-    """A copy of the model, all of whose weights were fitted to the photographs; frozen, in eval mode."""
+    """A copy of the model, whose weights were fitted to the photographs; frozen, in eval mode.
+
+    Parts that never train (`never_trains`, as a frozen VAE) stay as they are.
+    """
     own = deepcopy(model).requires_grad_(True)
+    for module in own.modules():
+        if getattr(module, "never_trains", False):
+            module.requires_grad_(False)
     with torch.enable_grad():
-        _descend(own.parameters(), lambda: difference(own(batch.inputs).image, batch.targets).mean(), steps, lr)
+        moved = [p for p in own.parameters() if p.requires_grad]
+        _descend(moved, lambda: difference(own(batch.inputs).image, batch.targets).mean(), steps, lr)
     return own.requires_grad_(False)
 
 
@@ -56,7 +66,7 @@ def difference(image: Float[Tensor, "b 3 H W"], targets: FaceTargets) -> Float[T
     for mask in (targets.left_eye_mask, targets.right_eye_mask):
         if mask is not None:
             weight = weight + EYES * mask
-    off = (image - on_white(targets)).abs().mean(1)
+    off = (image - photographs(targets)).abs().mean(1)
     return (off * weight).sum((1, 2)) / weight.sum((1, 2))
 
 

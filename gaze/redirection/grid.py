@@ -11,7 +11,7 @@ from gaze.hardware import Hardware
 from gaze.head_frames import camera_head
 from gaze.pictures.sheet import PAPER, fit, sheet
 from gaze.records import stacked
-from gaze.redirection.rendering import on_white, render, to_bytes
+from gaze.redirection.rendering import photographs, render, to_bytes
 from gaze.redirection.targets import facing, in_degrees, looking
 from gaze.types import Batch, FaceInputs, FaceTargets, collate
 
@@ -37,7 +37,7 @@ def tiles(
     every = stacked([own, looking(own, gazes), facing(own, poses)])
     made = to_bytes(render(model, every, hardware, batch_size))
     first = [
-        (f"original, head {in_degrees(camera_head(own)[0])}", to_bytes(on_white(batch.targets))[0]),
+        (f"original, head {in_degrees(camera_head(own)[0])}", to_bytes(photographs(batch.targets))[0]),
         (f"own view, gaze {in_degrees(own.gaze[0])}", made[0]),
     ]
     turned = [(f"gaze {in_degrees(g)}", made[1 + i]) for i, g in enumerate(gazes)]

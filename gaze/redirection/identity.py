@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gaze.datasets.dataset import Dataset
 from gaze.hardware import Hardware
-from gaze.redirection.rendering import on_white
+from gaze.redirection.rendering import photographs
 from gaze.seeds import generator
 from gaze.types import collate
 
@@ -60,7 +60,7 @@ def train_identity(data: Dataset, hardware: Hardware, steps: int = 300, seed: in
         return None
     batch = [collate([data[i]]) for i in chosen]
     image = F.interpolate(
-        torch.cat([on_white(b.targets) for b in batch]), (SIDE, SIDE), mode="bilinear", antialias=True
+        torch.cat([photographs(b.targets) for b in batch]), (SIDE, SIDE), mode="bilinear", antialias=True
     )
     number = {person: n for n, person in enumerate(people)}
     label = torch.tensor([number[data.group(i)] for i in chosen])

@@ -26,6 +26,7 @@ from gaze.redirection.fitting import fit_codes, fit_model
 from gaze.redirection.grid import grid
 from gaze.redirection.sources import ALL, OpenSplit, Uncorrected, check_heads, few, find_source
 from gaze.redirection.targets import GAZES, POSES, Limits, angles, clamped
+from gaze.redirection.teachers import refuse_teacher
 from gaze.runs import load_model
 from gaze.types import DirectionInputs, FaceInputs, collate
 
@@ -168,6 +169,7 @@ def _export(
 ) -> list[str]:
     told, doubtful, fitted = asked.told, None, None
     if told["export"]["filter"]["run"] is not None:
+        refuse_teacher(told["export"]["filter"]["run"], asked.run, "export.filter.run")
         estimator = load_model(told["export"]["filter"]["run"])
         check_teacher(estimator, DirectionInputs, "export.filter")
         doubtful = Doubtful(estimator.to(hardware.device), told["export"]["filter"]["sigma"])

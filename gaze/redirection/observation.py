@@ -21,7 +21,7 @@ from gaze.redirection.behaviour import leaks
 from gaze.redirection.figures import Figures, figures
 from gaze.redirection.fitting import fit_codes, fit_model
 from gaze.redirection.judges import Judges
-from gaze.redirection.rendering import on_white, render
+from gaze.redirection.rendering import photographs, render
 from gaze.redirection.sources import uncorrected
 from gaze.types import Batch, FaceInputs, FacePrediction, FaceTargets
 
@@ -94,7 +94,7 @@ def observe(
         image, inputs = redirected(model, one, other, hardware, how)
         shown = {name: image}
         if mean is not None:
-            shown |= {SOURCE: on_white(one.targets), MEAN: mean.expand_as(image)}
+            shown |= {SOURCE: photographs(one.targets), MEAN: mean.expand_as(image)}
         placed = hardware.place(other)
         for title, picture in shown.items():
             picture = picture.to(hardware.device)
@@ -173,4 +173,4 @@ def _every_second(both: Batch[FaceInputs, FaceTargets], first: int) -> Batch[Fac
 def _mean_picture(data: Dataset, indices: Sequence[int], most: int = 256) -> Float[Tensor, "1 3 H W"]:
     """The mean of some of the photographs on white."""
     some = indices[:: max(1, len(indices) // most)]
-    return torch.stack([on_white(data[i].targets) for i in some]).mean(0, keepdim=True)
+    return torch.stack([photographs(data[i].targets) for i in some]).mean(0, keepdim=True)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gaze.errors import UserError
 from gaze.hardware import Hardware
+from gaze.head_regions import on_white
 from gaze.types import FaceInputs, FacePrediction, FaceTargets
 
 
@@ -46,12 +47,10 @@ def render(
     return image
 
 
-def on_white(targets: FaceTargets) -> Float[Tensor, "*b 3 H W"]:
-    """The photographs, [0, 1], white where no head is."""
+def photographs(targets: FaceTargets) -> Float[Tensor, "*b 3 H W"]:
+    """Those of a data set or of a device, [0, 1], white where no head is."""
     image = targets.image.float() / (1.0 if targets.image.is_floating_point() else 255.0)
-    if targets.head_mask is None:
-        return image
-    return torch.where(targets.head_mask[..., None, :, :], image, 1.0)
+    return on_white(image, targets.head_mask)
 
 
 def to_bytes(image: Float[Tensor, "*n 3 H W"]) -> UInt8[Tensor, "*n 3 H W"]:

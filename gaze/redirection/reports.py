@@ -16,7 +16,7 @@ from gaze.hardware import Hardware
 from gaze.pictures.sheet import fit, save_picture, sheet
 from gaze.redirection.observation import How, redirected
 from gaze.redirection.published import published, title
-from gaze.redirection.rendering import on_white, to_bytes
+from gaze.redirection.rendering import photographs, to_bytes
 from gaze.redirection.summary import Evaluated, doubt, summary
 from gaze.screens.table import write_csv
 from gaze.tables import figure_table, plain_table
@@ -63,10 +63,12 @@ def report(
     write_csv(papers, folder / "published.csv")
     picture = worst_pairs(found, model, data, hardware)
     save_picture(picture, folder / "worst.png")
+    where = f" of split {about['split']}" if about and "split" in about else ""
     shown = {name: {key: row[key] for key in (*SHOWN, *OF_MODEL) if key in row} for name, row in values.items()}
     figure_table(
         shown,
-        f"{len(found.observed.pairs)} pairs; gaze and head in degrees, by estimators that taught nothing here",
+        f"{len(found.observed.pairs)} pairs{where}; {found.facts['people']}; gaze and head in degrees, by estimators that "
+        "taught nothing here",
         ends,
     )
     if (doubted := doubt(found)) is not None:
@@ -102,7 +104,7 @@ def worst_pairs(found: Evaluated, model: nn.Module, data: Dataset, hardware: Har
 
 
 def _bytes(targets: FaceTargets) -> Tensor:
-    return to_bytes(on_white(targets))[0]
+    return to_bytes(photographs(targets))[0]
 
 
 def _write_pairs(found: Evaluated, data: Dataset, file: Path) -> None:

@@ -11,12 +11,12 @@ import torch
 
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.faults import DatasetError
+from gaze.datasets.head_views import NO_CORRECTION
 from gaze.datasets.splits import draw
 from gaze.errors import UserError
 from gaze.types import Batch, FaceInputs
 
 ALL = "all"
-NO_CORRECTION = -1  # of `FaceInputs.sample`
 SPLITS = ("train", "val", "test")
 OpenSplit = Callable[..., Dataset]
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from gaze.head_views.layout import SPLIT_FILE, XGAZE_TEST
+from gaze.head_views.pairs import FOLDER
 from gaze.synthesis.counts import check_counts
 from gaze.synthesis.draws import Draws
 from gaze.synthesis.folders import write_whole
@@ -19,10 +21,7 @@ from gaze.synthesis.head_world import SPLITS, HeadWorld
 from gaze.synthesis.manifest import Manifest
 from gaze.synthesis.workers import mapping
 
-SPLIT_FILE = "train_test_split.json"
 MOST_PEOPLE = 9000  # a number has four digits
-# The people of ETH-XGaze's person-specific test set, whom nobody may train on: their numbers stay free
-PUBLIC_TEST = (12, 22, 25, 47, 54, 74, 86, 94, 96, 97, 110, 113, 115, 116, 119)
 ABOUT = (
     "The layout is that of the renders of ETH-XGaze: xgaze_subjectNNNN.h5 holds the pictures of one person, BGR, with\n"
     "masks, landmarks, codes, pose, camera and gaze; its attribute image_size says how large they are. Left and right\n"
@@ -89,7 +88,11 @@ def write_heads(
 
 
 def pairs_of(rows: int, seed: int, split: str) -> list[int]:
-    """For each of the first half of rows, the row of the second half to take gaze and pose from."""
+    """For each of the first half of rows, the row of the second half to take gaze and pose from.
+
+    By the draws of all that is synthetic and not `gaze.head_views.pairs.drawn`, which draws where a data set has no list:
+    each split has an order of its own, the same with any version of PyTorch.
+    """
     half = rows // 2
     order = Draws(seed, f"heads/{split}/pairs", [0]).order(half)[0]
     return (order + half).tolist()
@@ -103,7 +106,8 @@ def _write(
     workers: int,
     progress: Callable[[int, int], None],
 ) -> None:
-    numbers = (number for number in count(1) if number not in PUBLIC_TEST)
+    # The numbers of those in the public test set, whom nobody may train on, stay free
+    numbers = (number for number in count(1) if f"{number:04d}" not in XGAZE_TEST)
     people = [
         Person(world, folder / f"xgaze_subject{next(numbers):04d}.h5", seed, split, person)
         for split in SPLITS
@@ -111,10 +115,10 @@ def _write(
     ]
     files = {split: [p.path.name for p in people if p.split == split] for split in SPLITS}
     (folder / SPLIT_FILE).write_text(json.dumps(files, indent=2) + "\n")
-    (folder / "pairs").mkdir()
+    (folder / FOLDER).mkdir()
     for split in (s for s in SPLITS if files[s]):
         lines = [f"{row}\n" for row in pairs_of(world.rows(split), seed, split)]
-        (folder / "pairs" / f"{split}.txt").write_text("".join(lines))
+        (folder / FOLDER / f"{split}.txt").write_text("".join(lines))
     done, total = 0, sum(world.rows(p.split) for p in people)
     progress(0, total)
     with mapping(workers) as each:

@@ -25,8 +25,8 @@ class AutoencoderKL(nn.Module):
 
     Who uses it sees *scaled* latents, of a spread of about 1. `scaling_factor` is a buffer: a file brings it, or training
     measures it. It is 0 as long as there are no weights but random ones. Then scaled latents mean nothing, and a frozen
-    autoencoder is of no use at all. It says so when it is first asked, not when it is built: a checkpoint may be about to
-    bring the weights.
+    autoencoder is of no use at all. It says so before training begins, or when it is first asked, not when it is built: a
+    checkpoint may be about to bring the weights.
 
     Args:
         widths: channels of each scale, finest first; each next one has half the height and width.
@@ -139,6 +139,15 @@ class AutoencoderKL(nn.Module):
                 "of diffusers (vae=diffusers)"
             )
         self._known = True
+
+    def check_ready(self) -> None:
+        """See, before the first step of training, that a frozen one has weights.
+
+        Raises:
+            UserError: it has none.
+        """
+        if self.frozen:
+            self.check_known()
 
     def extra_repr(self) -> str:
         return f"factor {self.factor}, {self.latent_channels} latent channels, frozen {self.frozen}"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from gaze.benchmark.renderer_speed import Materialised
 from gaze.heads.pixel_stages import PixelStages
@@ -112,7 +113,7 @@ def test_a_picture_does_not_depend_on_the_others_of_its_batch():
 
 def test_the_published_size_and_facts():
     config, published = node("head", "renderer_unet"), {"features": 32, "feature_size": 128, "image_size": 512}
-    codes = {"identity": 80, "expression": 64}
+    codes = {"identity": 80, "expression": 64, "vae": None}
     with torch.device("meta"):
         models = {e: build(config, **published, **codes, embedding=e) for e in (None, 128)}
     sizes = {e: sum(p.numel() for p in model.parameters()) for e, model in models.items()}
@@ -125,3 +126,8 @@ def test_the_published_size_and_facts():
 def test_sizes_that_no_doubling_reaches_are_refused(feature_size, image_size):
     with pytest.raises(ValueError, match="power of two.*feature_size"):
         renderer(feature_size=feature_size, image_size=image_size)
+
+
+def test_a_vae_that_it_would_not_draw_with_is_refused():
+    with pytest.raises(ValueError, match="head.vae is a Identity, and this renderer draws pixels.*head=renderer_dit"):
+        renderer(vae=nn.Identity())

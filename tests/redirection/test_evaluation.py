@@ -14,17 +14,20 @@ from gaze.datasets.image import read_image
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
+from gaze.provenance import data_fingerprint
 from gaze.redirection import evaluation
 from gaze.redirection.behaviour import speed
 from gaze.redirection.evaluation import about_heads, evaluate_heads
 from gaze.redirection.figures import leak, spearman
 from gaze.redirection.identity import train_identity
-from gaze.redirection.judges import Judges, refuse_teacher
+from gaze.redirection.judges import Judges
 from gaze.redirection.observation import MEAN, SOURCE, How, observe, taken_over
+from gaze.redirection.people import acquaintance, acquaintance_of
 from gaze.redirection.published import published
-from gaze.redirection.rendering import on_white
+from gaze.redirection.rendering import photographs
 from gaze.redirection.reports import report
 from gaze.redirection.summary import INSIDE, OUTSIDE, doubt, summary
+from gaze.redirection.teachers import refuse_teacher
 from gaze.types import collate
 from tests.directions.some_faces import LabelledFaces
 from tests.redirection.some_heads import ColourReader, PaintedHeads, Painter
@@ -171,6 +174,9 @@ def test_a_report_has_one_table_every_pair_the_worst_and_what_was_published(data
     assert rows[0]["source"] == data.name(int(data.pairs()[0, 0]))
     assert read_image(tmp_path / "worst.png").shape[0] == 3
     said = capsys.readouterr().out
+    assert "6 pairs of split test; people: 2, and whether the run was trained on them is not known" in " ".join(
+        said.split()
+    )
     assert "published, on photographs of ETH-XGaze" in said
     assert "GazeGaussian" in said
     assert SOURCE in said
@@ -200,7 +206,7 @@ def test_wishes_are_checked_and_a_split_without_pairs_is_told(data, monkeypatch)
 def test_people_are_told_apart():
     train = PaintedHeads("train", each=4)
     network = train_identity(train, CPU, steps=15)
-    image = torch.cat([on_white(collate([train[i]]).targets) for i in range(len(train))])
+    image = torch.cat([photographs(collate([train[i]]).targets) for i in range(len(train))])
     feature = network(image)
     alike = feature @ feature.mT
     same = train.person[:, None] == train.person
@@ -217,9 +223,9 @@ def test_speed_is_of_the_whole_batch_and_warm(data):
     assert found.batched > 0
 
 
-def write_run(folder, loss=None, init=None, tint=0.0):
+def write_run(folder, loss=None, init=None, tint=0.0, **more):
     folder.mkdir(parents=True)
-    config = {"name": folder.name, "model": {}, "loss": loss or {}, "init": init}
+    config = {"name": folder.name, "model": {}, "loss": loss or {}, "init": init, "dir": str(folder), **more}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     Checkpoints(folder / "best").save(0, Painter(tint=tint), {"step": 0})
     return folder
@@ -232,13 +238,27 @@ def test_a_teacher_is_no_judge(tmp_path):
     }
     first = write_run(tmp_path / "first", loss, tint=0.1)
     second = write_run(tmp_path / "second", init={"run": str(first)}, tint=0.2)
+    drawn = write_run(tmp_path / "drawn", vae={"weights": str(second)}, tint=0.3)
     copy = write_run(tmp_path / "copy")  # under another name
     refuse_teacher(other, first, "estimators.gaze.run")
-    for estimator, run in ((teacher, first), (copy, first), (teacher, second)):
+    refuse_teacher(other, drawn, "estimators.gaze.run")
+    for estimator, run in ((teacher, first), (copy, first), (teacher, second), (teacher, drawn)):
         with pytest.raises(
             UserError, match=r"estimators\.gaze\.run=.* was in the loss of .*redirected_gaze.*train another"
         ):
             refuse_teacher(estimator, run, "estimators.gaze.run")
+
+
+def test_people_of_a_run_are_told_by_what_it_wrote_down(tmp_path):
+    train, test = PaintedHeads("train"), PaintedHeads("test")
+    told = {"data": {"train": {"sha256": data_fingerprint(train)}}}
+    (tmp_path / "provenance.json").write_text(json.dumps(told))
+    assert acquaintance_of(tmp_path, test, train) == "2 people, none of whom were trained on"
+    assert acquaintance_of(tmp_path, train, train) == "4 people, the same as were trained on"
+    other = PaintedHeads("train", each=5)  # not what it was trained on, whatever people are called
+    assert acquaintance_of(tmp_path, train, other).endswith("is not known")
+    test.root = "elsewhere"
+    assert acquaintance(test, train) == "2 people of another data set than was trained on"
 
 
 def test_a_judge_that_sees_nothing_is_told(data, monkeypatch):

@@ -13,6 +13,7 @@ from gaze.faces.gazehub import GazeHub
 from gaze.geometry import angular_error, vector_to_pitch_yaw
 from gaze.hardware import Hardware
 from gaze.head_frames import camera_head
+from gaze.loading import BatchPlan
 from gaze.redirection.draws import Draws
 from gaze.redirection.export import Doubtful, export_originals, export_redirected
 from gaze.redirection.targets import Limits
@@ -172,3 +173,16 @@ def test_redirected_faces_stand_beside_photographs_in_training_alone(tmp_path):
         sizes[experiment] = {split: len(open_split(split=split)) for split in ("train", "val", "test")}
     assert sizes["gazeformer_few"] == {"train": 2, "val": 6, "test": 12}
     assert sizes["gazeformer_augmented"] == {"train": 2 + 6, "val": 6, "test": 12}
+
+
+def test_with_and_without_redirected_faces_the_steps_are_as_many():
+    """5 photographs of each of 12 people, as the headers make them, and ten redirected faces of each."""
+    steps = {}
+    for experiment, faces in (("gazeformer_few", 60), ("gazeformer_augmented", 60 + 600)):
+        with initialize_config_module("gaze.conf"):
+            trainer = compose(
+                "train", overrides=["model=gazeformer_tiny", f"experiment={experiment}", "dir=unused"]
+            ).trainer
+        assert faces % trainer.batch_size == 0  # or an epoch would leave some out
+        steps[experiment] = trainer.epochs * BatchPlan(faces, trainer.batch_size).steps
+    assert steps["gazeformer_few"] == steps["gazeformer_augmented"] == 1100

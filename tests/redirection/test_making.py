@@ -224,9 +224,28 @@ def test_a_fit_comes_before_all_else_and_a_model_without_gaussians_is_told(tmp_p
 def test_a_teacher_of_another_task_filters_nothing_and_models_of_another_task_redirect_nothing(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="run=outputs/x is a ColourReader, which reads DirectionInputs"):
         make(monkeypatch, tmp_path, ColourReader())
+    monkeypatch.setattr(making, "refuse_teacher", lambda *told: None)
     export = {"filter": {"run": "y", "sigma": 2.0}}
     with pytest.raises(ValueError, match=r"export.filter.*reads FaceInputs"):
         make(monkeypatch, tmp_path, source="all", make=["export"], export=export)
+
+
+def test_what_taught_the_redirector_filters_nothing(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(making, "refuse_teacher", lambda *told: asked.append(told))
+    with pytest.raises(ValueError, match=r"export.filter.*reads FaceInputs"):
+        make(monkeypatch, tmp_path, source="all", make=["export"], export={"filter": {"run": "y", "sigma": 2.0}})
+    assert asked == [("y", "outputs/x", "export.filter.run")]
+
+
+def test_what_never_trains_is_not_fitted(data):
+    painter = Painter(tint=0.1)
+    painter.vae = torch.nn.Linear(1, 1)
+    painter.vae.never_trains = True
+    painter.register_forward_hook(lambda model, _, made: replace(made, image=made.image * model.vae.weight.abs().sum()))
+    own = fit_model(painter.requires_grad_(False), CPU.place(collate([data[0]])), 3, lr=0.01)
+    assert torch.equal(own.vae.weight, painter.vae.weight)
+    assert own.tint != painter.tint
 
 
 class Numbered(PaintedHeads):

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.datasets.dataset import Dataset
+from gaze.datasets.head_views import NO_CORRECTION
 from gaze.losses.loss import Loss
 from gaze.schedules import Schedule
 from gaze.types import Batch, DirectionInputs, FaceInputs, FacePrediction, FaceTargets, Progress
 
 SIDE = 8  # px of an image
-NO_CORRECTION = -1  # row of a sample that was never trained on
 
 
 class Views(Dataset):

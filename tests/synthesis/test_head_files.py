@@ -10,9 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from gaze.errors import UserError
+from gaze.head_views.layout import SPLIT_FILE, XGAZE_TEST
 from gaze.signatures import problems
 from gaze.synthesis import head_files
-from gaze.synthesis.head_files import PUBLIC_TEST, SPLIT_FILE, pairs_of, write_heads
+from gaze.synthesis.head_files import pairs_of, write_heads
 from gaze.synthesis.head_labels import h5_arrays
 from gaze.synthesis.head_world import HeadWorld
 
@@ -84,7 +85,7 @@ def test_nobody_has_the_number_of_a_public_test_person(world, tmp_path, monkeypa
     write_heads(world, tmp_path / "heads", {"train": 100, "val": 10, "test": 10})
     numbers = [int(name.removeprefix("xgaze_subject")) for name in people]
     assert len(set(numbers)) == 120
-    assert not set(numbers) & set(PUBLIC_TEST)
+    assert not {f"{number:04d}" for number in numbers} & XGAZE_TEST
 
 
 def test_processes_change_no_byte(root, world, tmp_path, monkeypatch):

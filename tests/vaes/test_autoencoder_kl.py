@@ -8,6 +8,8 @@ from gaze.errors import UserError
 from gaze.freezing import train_mode
 from gaze.vaes.autoencoder_kl import AutoencoderKL
 from tests import groups
+from tests.stubs.line import Net
+from tests.stubs.training import line_trainer
 from tests.stubs.vaes import CONFIG, FILE, SHAPE, tensors, tiny, written
 
 PICTURES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
@@ -210,3 +212,12 @@ def test_nothing_there_names_what_is_expected(tmp_path):
 
 def test_the_config_of_the_stub_is_what_our_shape_is():
     assert CONFIG["block_out_channels"] == SHAPE["widths"]
+
+
+def test_frozen_without_weights_is_refused_before_the_first_step_of_any_stack(tmp_path):
+    model = Net()
+    model.vae = tiny(frozen=True, known=False)
+    trainer = line_trainer(tmp_path, model=model)
+    with pytest.raises(UserError, match="no weights but random ones"):
+        trainer.fit()
+    assert trainer.progress.step == 0
