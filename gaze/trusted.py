@@ -58,6 +58,7 @@ TRUSTED = (
     "gaze.perceptual.*",
     "gaze.redirection.draws.Draws",
     "gaze.redirection.targets.Limits",
+    "gaze.redirection.variants.RedirectedPairs",
     "gaze.runs.load_model",
     "gaze.synthesis.clip_world.ClipWorld",
     "gaze.synthesis.direction_motions.Clips",

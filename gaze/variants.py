@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ FOLDER, FILE, DIFFERENCES = "variants", "variants.csv", "differences.csv"
 LEVEL = 0.95
 SEED = "seed="
 Figures = dict[str, dict[int, dict[str, float]]]  # variant -> seed -> figure -> value
+Measure = Callable[[Path, Hardware, str, int], dict[str, float]]  # run, split and batch size to figures
 
 
 class Variants(Callback):
@@ -41,21 +42,46 @@ class Variants(Callback):
         split: of each run's data set.
         figures: to print, by name; all are in variants/variants.csv of the sweep's folder. The first is compared.
         batch_size: samples at once.
+        measure: what says the figures of a run; None: its own metrics.
     """
 
-    def __init__(self, split: str = "test", figures: Sequence[str] = (), batch_size: int = 64) -> None:
-        self.split, self.figures, self.batch_size = split, list(figures), batch_size
+    def __init__(
+        self,
+        split: str = "test",
+        figures: Sequence[str] = (),
+        batch_size: int = 64,
+        measure: Measure | None = None,
+    ) -> None:
+        self.split, self.figures, self.batch_size, self.measure = (
+            split,
+            list(figures),
+            batch_size,
+            measure or by_metrics,
+        )
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        found = figures_of(folder, build(config.hardware), self.split, self.batch_size)
+        found = figures_of(folder, build(config.hardware), self.split, self.batch_size, self.measure)
         write(found, folder / FOLDER / FILE)
         write_differences(found, folder / FOLDER / DIFFERENCES)
         print_table(found, self.figures or [monitored(plain_config(load_config(find_runs(folder)[0])))[0]], self.split)
 
 
-def figures_of(folder: Path, hardware: Hardware, split: str = "test", batch_size: int = 64) -> Figures:
-    """What every run in a folder is worth on a split of its own data set, by its own metrics.
+def by_metrics(run: Path, hardware: Hardware, split: str, batch_size: int) -> dict[str, float]:
+    """What a run is worth on a split of its own data set, by its own metrics."""
+    config = load_config(run)
+    nodes = OmegaConf.create({group: plain_config(config[group]) for group in ("dataset", "metric")})
+    check(nodes)
+    loader = hardware.loader(build(nodes.dataset)(split=split), batch_size=batch_size)
+    found = evaluate(load_model(run).to(hardware.device), loader, chosen(nodes, "metric"), hardware)
+    release(loader)
+    return found
+
+
+def figures_of(
+    folder: Path, hardware: Hardware, split: str = "test", batch_size: int = 64, measure: Measure = by_metrics
+) -> Figures:
+    """What every run in a folder is worth.
 
     Raises:
         UserError: two runs are the same variant with the same seed.
@@ -64,19 +90,10 @@ def figures_of(folder: Path, hardware: Hardware, split: str = "test", batch_size
     names = names_of({run: yaml.safe_load((run / "overrides.yaml").read_text()) for run in runs})
     found: Figures = {}
     for run in runs:
-        config = load_config(run)
-        nodes = OmegaConf.create({group: plain_config(config[group]) for group in ("dataset", "metric")})
-        check(nodes)
-        test_set = build(nodes.dataset)(split=split)
-        loader = hardware.loader(test_set, batch_size=batch_size)
-        model = load_model(run).to(hardware.device)
-        seeds = found.setdefault(names[run], {})
-        if config.seed in seeds:
-            raise UserError(
-                f"{folder}: two runs are {names[run]} with seed={config.seed}; give the folder of one sweep"
-            )
-        seeds[config.seed] = evaluate(model, loader, chosen(nodes, "metric"), hardware)
-        release(loader)
+        seed, seeds = load_config(run).seed, found.setdefault(names[run], {})
+        if seed in seeds:
+            raise UserError(f"{folder}: two runs are {names[run]} with seed={seed}; give the folder of one sweep")
+        seeds[seed] = measure(run, hardware, split, batch_size)
     return found
 
 
@@ -156,5 +173,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _cell(values: Sequence[float]) -> str:
+    if all(map(math.isnan, values)):
+        return ""  # nothing of the kind, as of a model without such a part
     spread = f" ± {math.sqrt(statistics.variance(values)):.3f}" if len(values) > 1 else ""
     return f"{_mean(values):.3f}{spread}"

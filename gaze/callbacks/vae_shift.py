@@ -6,23 +6,17 @@ import logging
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.callbacks.callback import Callback
-from gaze.hardware import Hardware
-from gaze.head_regions import on_white
 from gaze.perceptual.estimators import Estimator
-from gaze.types import collate
 from gaze.vaes.autoencoder_kl import AutoencoderKL
-from gaze.vaes.shift import gaze_shift
+from gaze.vaes.shift import gaze_shift_on
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
 
 logger = logging.getLogger(__name__)
-
-_AT_ONCE = 16  # pictures
 
 
 class VAEShift(Callback):
@@ -56,7 +50,9 @@ class VAEShift(Callback):
                 f"callback.vae_shift: {type(trainer.model).__name__} has no autoencoder; leave the callback out, or choose a "
                 "renderer that draws with one"
             )
-        shift = self._measure(trainer, vaes[0])
+        data = trainer.val_set
+        rows = torch.linspace(0, len(data) - 1, min(self.samples, len(data))).round().int().tolist()
+        shift = gaze_shift_on(vaes[0], self.estimator, data, rows, trainer.hardware)
         self.found, mean = shift.mean(), float(shift.mean())
         text = f"reconstruction by the vae moves the gaze by {mean:.1f} deg on {len(shift)} pictures"
         if mean <= self.limit_deg:
@@ -72,14 +68,3 @@ class VAEShift(Callback):
     def figures(self) -> dict[str, Tensor]:
         found, self.found = self.found, None
         return {} if found is None else {"vae_shift_deg": found}
-
-    def _measure(self, trainer: Trainer, vae: AutoencoderKL) -> Float[Tensor, "n"]:
-        data, hardware = trainer.val_set, trainer.hardware
-        rows = torch.linspace(0, len(data) - 1, min(self.samples, len(data))).round().int().tolist()
-        self.estimator.to(hardware.device)
-        parts = [rows[i : i + _AT_ONCE] for i in range(0, len(rows), _AT_ONCE)]
-        return torch.cat([self._shift(hardware, vae, [data.seen(row) for row in part]) for part in parts])
-
-    def _shift(self, hardware: Hardware, vae: AutoencoderKL, samples: list) -> Float[Tensor, "n"]:
-        targets = hardware.place(collate(samples)).targets
-        return gaze_shift(vae, self.estimator, on_white(targets.image, targets.head_mask))

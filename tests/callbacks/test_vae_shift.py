@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gaze.callbacks.vae_shift import VAEShift
+from gaze.datasets.dataset import Dataset
 from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceInputs, FaceTargets
@@ -45,7 +46,7 @@ def identity(more=0.0):
     return vae
 
 
-class Views:
+class Views(Dataset):
     def __len__(self):
         return 10
 
