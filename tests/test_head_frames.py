@@ -51,6 +51,19 @@ def test_a_head_that_faces_the_camera_is_seen_so():
     assert torch.allclose(vector_to_pitch_yaw(camera_gaze(inputs)), inputs.gaze, atol=1e-6)
 
 
+def test_frames_are_exact_where_a_model_runs_in_half_the_digits():
+    inputs, points = face_inputs(3), torch.randn(3, 5, 3)
+
+    def found():
+        moved = [frame(points, inputs.pose, inputs.scale) for frame in (to_world, to_canonical)]
+        return [camera_gaze(inputs), camera_head(inputs), *moved]
+
+    exact = found()
+    with torch.autocast("cpu", torch.bfloat16):
+        again = found()
+    assert all(torch.equal(a, b) for a, b in zip(exact, again, strict=True))
+
+
 def test_eyes_and_head_add_up():
     turned = torch.zeros(1, 6)
     turned[0, 1] = -0.4  # to -x: a yaw of 0.4

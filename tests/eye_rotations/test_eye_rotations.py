@@ -53,6 +53,19 @@ def test_gradients_are_finite_and_turns_have_unit_length(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_in_half_the_digits_only_what_networks_say_is_rounded(kind):
+    points, side = ball()
+    for module, most in ((make(kind), 1e-4), (trained(make(kind)), 5e-3)):
+        with torch.no_grad():
+            exact = module(points, side, CENTRE, GAZE, CODE)
+            with torch.autocast("cpu", torch.bfloat16):
+                found = module(points, side, CENTRE, GAZE, CODE)
+        assert found.points.dtype == found.quaternion.dtype == torch.float32
+        assert torch.allclose(found.points, exact.points, atol=most)
+        assert torch.allclose(found.quaternion.norm(dim=-1), torch.ones(3, len(points)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_eye_without_points_does_no_harm(kind):
     points, side = ball()
     module = trained(make(kind))

@@ -156,6 +156,8 @@ def test_geometry_stays_exact_where_networks_run_in_half_the_digits():
     net = model().eval()
     with torch.no_grad():
         exact = net.gaussians(inputs())
+        with torch.autocast("cpu", torch.bfloat16):
+            assert (net.gaussians(inputs()).mean - exact.mean).abs().max() < 0.3 * 0.01
         for name, stream in (("face", net.backbone.face), ("eyes", net.backbone.eyes)):  # what networks move it by
             stream.shape_deform.layers[-1].weight.zero_()
             stream.shape_deform.layers[-1].bias.fill_(0.125)
@@ -170,7 +172,6 @@ def test_geometry_stays_exact_where_networks_run_in_half_the_digits():
     assert torch.equal(gaze, camera_gaze(inputs()))
     assert torch.allclose(found.mean, same.mean, atol=1e-5)
     assert torch.allclose(found.quaternion, same.quaternion, atol=2e-3)
-    assert not torch.allclose(exact.mean, same.mean, atol=1e-2)
 
 
 def test_codes_of_other_widths_are_refused_with_what_to_set():
