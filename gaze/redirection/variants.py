@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from gaze.hardware import Hardware
 from gaze.perceptual.estimators import Estimator
 from gaze.redirection.evaluation import evaluate_heads
-from gaze.redirection.summary import summary
+from gaze.redirection.summary import OUTSIDE, summary
 from gaze.runs import build, check, load_config, load_model, plain_config
 from gaze.vaes.autoencoder_kl import AutoencoderKL
 from gaze.vaes.shift import gaze_shift_on
@@ -33,7 +33,8 @@ WISHES: dict[str, Any] = {
 class RedirectedPairs:
     """Figures of a run as tools/evaluate.py has them: inputs redirected to the gaze and pose of their pairs' targets.
 
-    Also ``vae_shift_deg`` of a run that draws with an autoencoder: how far it moves the gaze of the targets' photographs
+    Also ``gaze_deg_beyond``, that of pairs whose target looks further aside than any frame of training, where there are
+    such, and ``vae_shift_deg`` of a run that draws with an autoencoder: how far it moves the gaze of the targets' photographs
     by drawing them again, the least error that is to be hoped for.
 
     Args:
@@ -60,10 +61,13 @@ class RedirectedPairs:
         }
         name = str(run)
         found = evaluate_heads(name, name, model, data, open_split, told, hardware, baselines=False)
-        figures = summary(found, resamples=0)[0][name]
+        rows = summary(found, resamples=0)[0]
+        figures = rows[name]
+        beyond = rows.get(f"{name}, {OUTSIDE}", {})
+        figures |= {"gaze_deg_beyond": beyond["gaze_deg"]} if "gaze_deg" in beyond else {}
         vaes = [module for module in model.modules() if isinstance(module, AutoencoderKL)]
         if vaes and self.gaze is not None:
             judge = Estimator(load_model(self.gaze), whose="estimators.gaze")
-            rows = found.observed.pairs[:, 1].tolist()
-            figures["vae_shift_deg"] = float(gaze_shift_on(vaes[0], judge, data, rows, hardware).mean())
+            targets = found.observed.pairs[:, 1].tolist()
+            figures["vae_shift_deg"] = float(gaze_shift_on(vaes[0], judge, data, targets, hardware).mean())
         return figures
