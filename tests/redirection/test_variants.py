@@ -89,7 +89,7 @@ def test_the_table_of_the_ablation_is_of_what_its_judges_say(tmp_path, capsys, m
     monkeypatch.setattr("gaze.variants.build", lambda node: CPU)
     table.on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}, "hardware": {}}))
     said = capsys.readouterr().out
-    assert "variants on the test split" in said
+    assert "variants on the val split" in said
     good, vae = ((tmp_path / "variants/variants.csv").read_text().splitlines()[k].split(",") for k in (1, 2))
     assert [good[0], vae[0]] == ["experiment=good", "experiment=vae"]
     assert good[-1] == ""
