@@ -47,7 +47,7 @@ class UNetRenderer(nn.Module):
         super().__init__()
         if vae is not None:
             raise ValueError(
-                f"head.vae is a {type(vae).__name__}, and this renderer draws pixels, no latents; choose head=renderer_dit, or "
+                f"head.vae is set ({type(vae).__name__}), and this renderer draws pixels, no latents; choose head=renderer_dit, or "
                 "leave vae out"
             )
         if image_size % feature_size:
