@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 # Of torch's allocators of the host, which raise a plain RuntimeError
@@ -13,7 +12,8 @@ ON = ("vae.recompute", "trainer.amp", "amp")  # what spares memory
 
 def ran_out(error: BaseException) -> bool:
     """Does it say that memory, of the host or of a device, did not suffice?"""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    # By name: torch is not imported to print a help text
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 

@@ -82,7 +82,7 @@ def test_a_missing_value_says_how_to_give_it():
     ],
 )
 def test_untrusted_targets_are_refused_without_importing_them(target):
-    assert "is not trusted; a config may call only gaze.backbones" in found({"callback": {"x": {"_target_": target}}})
+    assert "is not trusted; a config may call only gaze.avatars" in found({"callback": {"x": {"_target_": target}}})
 
 
 def test_a_target_that_does_not_exist_is_named():

@@ -129,5 +129,7 @@ def test_sizes_that_no_doubling_reaches_are_refused(feature_size, image_size):
 
 
 def test_a_vae_that_it_would_not_draw_with_is_refused():
-    with pytest.raises(ValueError, match="head.vae is set .Identity., and this renderer draws pixels.*head=renderer_dit"):
+    with pytest.raises(
+        ValueError, match="head.vae is set .Identity., and this renderer draws pixels.*head=renderer_dit"
+    ):
         renderer(vae=nn.Identity())

@@ -22,7 +22,9 @@ AMBIGUOUS = {
     "sample",
     "device",
     "kind",
-}  # fields that are also the name of the package, and of what an index counts
+    "mean",
+    "scale",
+}  # fields that are also the name of the package, of what an index counts, and of what tensors and scalers do
 
 
 def task_names() -> set[str]:
