@@ -47,8 +47,8 @@ class UNetRenderer(nn.Module):
         super().__init__()
         if vae is not None:
             raise ValueError(
-                f"head.vae is set ({type(vae).__name__}), and this renderer draws pixels, no latents; choose head=renderer_dit, or "
-                "leave vae out"
+                f"head.vae is set ({type(vae).__name__}), and this renderer draws pixels, no latents; choose "
+                "head=renderer_dit, or leave vae out"
             )
         if image_size % feature_size:
             raise ValueError(
