@@ -24,7 +24,8 @@ AMBIGUOUS = {
     "kind",
     "mean",
     "scale",
-}  # fields that are also the name of the package, of what an index counts, and of what tensors and scalers do
+    "depth",
+}  # fields that are also the name of the package, of what an index counts, of what tensors and scalers do, of a level
 
 
 def task_names() -> set[str]:
