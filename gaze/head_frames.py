@@ -61,6 +61,11 @@ def camera_head(inputs: FaceInputs) -> Float[Tensor, "*b 2"]:
     return vector_to_pitch_yaw(_seen(inputs, torch.cat([ahead[..., :2], ahead[..., 2:] + 1], -1)))
 
 
+def scaled_camera(camera: Float[Tensor, "*b 3 3"], factor: float) -> Float[Tensor, "*b 3 3"]:
+    """Matrices for pictures whose sides are `factor` times as long; exact, as pixels are counted from corners."""
+    return camera * camera.new_tensor([[factor], [factor], [1.0]])
+
+
 def _seen(inputs: FaceInputs, axis: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
     with exact(axis):
         turn = quaternion_to_matrix(vector_to_quaternion(inputs.pose[..., :3]))

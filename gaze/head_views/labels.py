@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gaze.head_frames import camera_gaze, camera_head, to_canonical
+from gaze.head_frames import camera_gaze, camera_head, scaled_camera, to_canonical
 from gaze.types import FaceInputs
 
 
@@ -45,7 +45,6 @@ class HeadLabels:
             scaling: side of the pictures in parts of the stored ones'.
             sample: rows of the corrections that a model stores.
         """
-        resized = torch.tensor([[scaling], [scaling], [1.0]])  # (0, 0) is the corner of the first pixel
         return FaceInputs(
             gaze=self.gaze,
             identity=self.code[:, identity],
@@ -53,7 +52,7 @@ class HeadLabels:
             pose=self.pose,
             scale=self.scale,
             world_to_camera=self.world_to_camera,
-            camera=self.camera * resized,
+            camera=scaled_camera(self.camera, scaling),
             sample=sample,
         )
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.avatars.head_mesh import HeadMesh
-from gaze.avatars.view import scaled_camera
 from gaze.backbones.mesh_head import MeshHead
+from gaze.head_frames import scaled_camera
 from gaze.rasterize.gaussians import Gaussians
 from gaze.types import FaceInputs, FacePrediction
 

@@ -10,9 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.avatars.corrections import Corrections, Offsets
-from gaze.avatars.view import scaled_camera
 from gaze.backbones.gaussian_head import GaussianHead
-from gaze.head_frames import camera_gaze
+from gaze.head_frames import camera_gaze, scaled_camera
 from gaze.heads.refined import Refined
 from gaze.rasterize.gaussians import Gaussians, joined
 from gaze.rasterize.rendered import Rendered
