@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,14 @@ from gaze.datasets.image import ImageError
 from gaze.faces.checks import check_angles
 from gaze.faces.conversions import ANGLES, chosen, of_angles, to_pitch_yaw
 from gaze.faces.files import LazyFiles, array_row, opened, whole_root
+from gaze.faces.in_arrays import InArrays
 from gaze.faces.index import index_table, joined
 
 LABELS = 16  # gaze 2, head pose 2, six landmarks
 SOURCE = "MPIIFaceGaze's normalised download"
 
 
-class MPIIMat:
+class MPIIMat(InArrays):
     """Its people. The sign of these labels is not published: tools/audit_labels.py looks at it.
 
     Args:
@@ -65,18 +65,6 @@ class MPIIMat:
         pixels = array_row(self._files, self.root, path, "Data/data")
         pixels = pixels.round().clip(0, 255).astype(np.uint8)  # stored as floats
         return torch.from_numpy(np.ascontiguousarray(pixels[::-1] if self.bgr else pixels))
-
-    def stored(self, path: str) -> bytes | None:
-        """None: pictures are in arrays."""
-        return None
-
-    def missing(self, paths: Sequence[str]) -> dict[str, str]:
-        """None: there are as many pictures as rows."""
-        return {}
-
-    def clusters(self) -> list[list[str]]:
-        """None: folds are of one person each."""
-        return []
 
     def _table(self, path: Path) -> tuple[pa.Table, list[Fault]]:
         with opened(str(path)) as file:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.faces.files import LazyFiles, array_row, numbered, opened, whole_root
+from gaze.faces.in_arrays import InArrays
 from gaze.faces.index import SPLITS, index_table, joined
 from gaze.geometry import pitch_yaw_to_vector
 from gaze.head_views.layout import KINDS, keys_of
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 PREDICTED = ("gaze", "head")
 
 
-class RenderH5:
+class RenderH5(InArrays):
     """The people of train_test_split.json; those that are to be tested on are never trained on.
 
     Args:
@@ -103,18 +104,6 @@ class RenderH5:
             return read_picture(file, row, self._keys, None, self.erode).image
         bgr = array_row(self._files, self.root, path, str(self._keys["face_patch"]))
         return torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)
-
-    def stored(self, path: str) -> bytes | None:
-        """None: pictures are in arrays."""
-        return None
-
-    def missing(self, paths: Sequence[str]) -> dict[str, str]:
-        """None: there are as many pictures as rows."""
-        return {}
-
-    def clusters(self) -> list[list[str]]:
-        """None are published."""
-        return []
 
     def _table(self, split: str, file: HeadFile) -> pa.Table:
         labels, below = file.labels, Path(file.path).relative_to(self.root).as_posix()

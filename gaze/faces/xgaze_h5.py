@@ -19,6 +19,7 @@ from gaze.datasets.image import ImageError
 from gaze.faces.checks import check_angles
 from gaze.faces.conversions import of_angles
 from gaze.faces.files import LazyFiles, array_row, opened, whole_root
+from gaze.faces.in_arrays import InArrays
 from gaze.faces.index import UNLABELLED, index_table, joined
 
 SPLIT_FILE = "train_test_split.json"
@@ -26,7 +27,7 @@ PARTS = ("train", "test", "test_person_specific")
 SOURCE = "ETH-XGaze's download (xgaze_224 or xgaze_448)"
 
 
-class XGazeH5:
+class XGazeH5(InArrays):
     """The people of one or more parts, in the order of train_test_split.json.
 
     Of the test parts only the samples for calibration have labels; the others are for a server that scores predictions, in
@@ -74,18 +75,6 @@ class XGazeH5:
         """The picture of a row of a file; see `Faces.picture`."""
         bgr = array_row(self._files, self.root, path, "face_patch")
         return torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)
-
-    def stored(self, path: str) -> bytes | None:
-        """None: pictures are in arrays."""
-        return None
-
-    def missing(self, paths: Sequence[str]) -> dict[str, str]:
-        """None: there are as many pictures as rows."""
-        return {}
-
-    def clusters(self) -> list[list[str]]:
-        """None are published."""
-        return []
 
     def _names(self) -> dict[str, list[str]]:
         path = Path(self.root) / SPLIT_FILE
