@@ -56,6 +56,19 @@ def quaternion_to_matrix(quaternion: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b
     return torch.stack(rows, -2)
 
 
+def matrix_to_quaternion(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions of rotation matrices, from the column of q q^T that rounding harms least (Bar-Itzhack, 2000)."""
+    m = matrix
+    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
+    w = torch.stack(
+        [1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1
+    )
+    outer = torch.eye(3).to(m) * (1 - trace)[..., None, None] + m + m.mT
+    rows = torch.cat([w[..., None, :], torch.cat([w[..., 1:, None], outer], -1)], -2)  # 4 q q^T
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*rows.shape[:-2], 1, 4)
+    return torch.nn.functional.normalize(rows.gather(-2, best)[..., 0, :], dim=-1)
+
+
 def vector_to_matrix(vector: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3 3"]:
     """Rotation matrices of rotation vectors; finite gradients at zero."""
     return quaternion_to_matrix(vector_to_quaternion(vector))

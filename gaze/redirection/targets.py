@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gaze.errors import UserError
 from gaze.head_frames import gaze_turn
-from gaze.rotations import quaternion_to_matrix, quaternion_to_vector
+from gaze.rotations import matrix_to_quaternion, quaternion_to_matrix, quaternion_to_vector
 from gaze.types import FaceInputs
 
 log = logging.getLogger(__name__)
@@ -114,19 +114,6 @@ def turns(inputs: FaceInputs, head: Float[Tensor, "*b 2"]) -> Float[Tensor, "*b 
     flip = torch.diag(inputs.pose.new_tensor([1.0, -1.0, -1.0]))  # from axes with y up to those of a camera
     seen = flip @ quaternion_to_matrix(gaze_turn(head))
     return quaternion_to_vector(matrix_to_quaternion(inputs.world_to_camera[..., :3, :3].mT @ seen))
-
-
-def matrix_to_quaternion(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
-    """Unit quaternions of rotation matrices, from the column of q q^T that rounding harms least (Bar-Itzhack, 2000)."""
-    m = matrix
-    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
-    w = torch.stack(
-        [1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1
-    )
-    outer = torch.eye(3).to(m) * (1 - trace)[..., None, None] + m + m.mT
-    rows = torch.cat([w[..., None, :], torch.cat([w[..., 1:, None], outer], -1)], -2)  # 4 q q^T
-    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*rows.shape[:-2], 1, 4)
-    return torch.nn.functional.normalize(rows.gather(-2, best)[..., 0, :], dim=-1)
 
 
 def repeated(inputs: FaceInputs, count: int) -> FaceInputs:

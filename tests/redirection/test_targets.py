@@ -19,9 +19,8 @@ from gaze.redirection.targets import (
     facing,
     in_degrees,
     looking,
-    matrix_to_quaternion,
 )
-from gaze.rotations import quaternion_to_matrix, vector_to_matrix
+from gaze.rotations import matrix_to_quaternion, quaternion_to_matrix, vector_to_matrix
 from gaze.types import collate
 from tests.redirection.some_heads import PaintedHeads
 
