@@ -13,6 +13,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from gaze.explain import explained
+from gaze.hydra_words import quoted
 from gaze.trusted import TRUSTED
 
 logger = logging.getLogger(__name__)
@@ -150,11 +151,7 @@ def in_hydras_words(arguments: Sequence[str]) -> list[str]:
             word = f"{word}={next(given, '')}"
         if word.startswith(tuple(f"{option}=" for option in OPTIONS)):
             word = word[2:]
-        key, _, value = word.partition("=")
-        if key in TEXTS and value and value != "null" and value[0] not in "'\"[":
-            value = value.replace("'", "\\'")
-            word = f"{key}='{value}'"
-        words.append(word)
+        words.append(quoted(word, TEXTS, as_is="'\"["))
     return words
 
 

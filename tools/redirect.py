@@ -10,6 +10,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from gaze.explain import explained
+from gaze.hydra_words import quoted
 from gaze.trusted import TRUSTED
 
 TEXTS = ("run", "source", "root", "out", "export.filter.run")
@@ -43,14 +44,7 @@ def name_of(source: str, split: str) -> str:
 
 def in_hydras_words(arguments: Sequence[str]) -> list[str]:
     """Paths in quotes: Hydra takes commas, blanks and brackets in them for its own."""
-    words = list[str]()
-    for word in arguments:
-        key, _, value = word.partition("=")
-        if key in TEXTS and value and value != "null" and value[0] not in "'\"":
-            value = value.replace("'", "\\'")
-            word = f"{key}='{value}'"
-        words.append(word)
-    return words
+    return [quoted(word, TEXTS) for word in arguments]
 
 
 if __name__ == "__main__":
