@@ -30,6 +30,7 @@ from gaze.manifests import CheckpointError, verify, write_manifest
 logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.pt"
+FULL = 1 << 16  # bytes; with fewer left a write has failed for lack of them
 NAMES = re.compile(r"(?:step-|\.replaced-)(\d+)")
 
 
@@ -81,12 +82,15 @@ class Checkpoints:
             os.replace(aside, final)
             flush(self.directory)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
+            free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
+            written = sum(file.stat().st_size for file in aside.iterdir()) if aside.is_dir() else 0
             shutil.rmtree(aside, ignore_errors=True)
             if before.exists() and not final.exists():
                 os.replace(before, final)
-            free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
+            full = "the disk is full: " if free < FULL else ""  # what torch says then is about its own files
             raise CheckpointError(
-                f"could not write checkpoint {final}: {error} ({free >> 20} MiB free); earlier checkpoints are intact"
+                f"could not write checkpoint {final}: {full}{error} ({written} bytes of it written, {free >> 20} MiB free); "
+                "earlier checkpoints are intact"
             ) from error
         steps = self.steps()
         kept = [s for s in steps if s <= step][-self.keep :]
