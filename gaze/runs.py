@@ -78,11 +78,17 @@ class Run:
         """Hold the directory: a second process that wants to train here fails at once.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, or nothing in it could be read back.
         """
         if not self.main:
             yield
             return
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError as error:
+            raise RunError(
+                f"{str(self.path)!r} is no UTF-8, so its weights could not be read; choose another dir="
+            ) from error
         make_directory(self.path)
         with (self.path / ".lock").open("a+") as file:
             try:

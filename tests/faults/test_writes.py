@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,12 @@ import torch
 from gaze.checkpoints import CheckpointError, Checkpoints
 from gaze.durable import write_text
 from gaze.runs import Run
+from tests.disks import fill, small_disk
 from tests.processes import exit_code
 from tests.stubs.line import Net
 from tests.stubs.training import line_trainer
 
 KILLS = 100
-MEBIBYTE = 1 << 20
 
 
 def ended(job) -> int:
@@ -166,40 +165,25 @@ def test_a_power_cut_after_any_flush_costs_one_checkpoint_at_most(tmp_path, monk
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MiB and 40 files."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=40", "none", str(place)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mounted, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(place: Path, leave: int) -> Path:
-    """Fill a disk but for some bytes."""
-    file = place / "filler"
-    file.write_bytes(bytes(shutil.disk_usage(place).free - leave))
-    return file
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", size="1m", files=40) as place:
+        yield place
 
 
 @pytest.mark.fault("K6")
-def test_a_full_disk_costs_no_checkpoint_and_training_goes_on(small_disk, caplog):
-    run = line_trainer(small_disk / "run", epochs=1)
+def test_a_full_disk_costs_no_checkpoint_and_training_goes_on(disk, caplog):
+    run = line_trainer(disk / "run", epochs=1)
     run.fit()
     before = run.run.last.newest()
-    filler = fill(small_disk, 8 * 1024)  # less than a checkpoint takes
-    again = line_trainer(small_disk / "run", epochs=2)
-    with pytest.raises(
-        CheckpointError, match=rf"could not write checkpoint {small_disk}/run/last/step-.*MiB free.*intact"
-    ):
+    filler = fill(disk, 8 * 1024)  # less than a checkpoint takes
+    again = line_trainer(disk / "run", epochs=2)
+    with pytest.raises(CheckpointError, match=rf"could not write checkpoint {disk}/run/last/step-.*MiB free.*intact"):
         again.fit()
     assert again.progress.step == 12, "training did not go on"
     assert "the disk is full" in caplog.text
     assert again.run.last.newest() == before
     filler.unlink()
-    rest = line_trainer(small_disk / "run", epochs=2)
+    rest = line_trainer(disk / "run", epochs=2)
     rest.fit()
     assert rest.run.last.steps()[-1] == 12
     assert len([e for e in rest.run.journal.read() if "val/mae" in e.values]) == 2
@@ -207,12 +191,12 @@ def test_a_full_disk_costs_no_checkpoint_and_training_goes_on(small_disk, caplog
 
 @pytest.mark.fault("K6")
 @pytest.mark.fault("P2")
-def test_a_disk_without_free_inodes_is_said(small_disk):
-    kept = Checkpoints(small_disk / "last")
+def test_a_disk_without_free_inodes_is_said(disk):
+    kept = Checkpoints(disk / "last")
     kept.save(1, Net(), {"step": 1})
     try:
         for number in range(100):
-            (small_disk / str(number)).touch()
+            (disk / str(number)).touch()
     except OSError:
         pass
     with pytest.raises(CheckpointError, match=r"could not write.*No space left on device.*intact"):

@@ -10,6 +10,7 @@ from gaze.journal import Journal
 from gaze.loggers.delivery import Delivery, Sent, run_name
 from gaze.loggers.ledger import Ledger
 from gaze.loggers.store import connect
+from tests.disks import fill, small_disk
 from tests.loggers.conftest import finish, history, train
 
 
@@ -98,6 +99,22 @@ def test_a_journal_rewound_between_deliveries_of_one_process(run, uri):
     train(run, [10, 20, 30, 40, 50])
     delivery.send()
     assert history(connect(uri), delivery.run_id) == [0, 10, 20, 30, 40, 50]
+
+
+@pytest.mark.fault("T1")
+def test_a_full_disk_under_the_store_loses_nothing(run, tables, tmp_path):
+    with small_disk(tmp_path / "disk", size="8m", files=100) as disk:
+        shutil.copy(tables, disk / "mlflow.db")
+        uri = f"sqlite:///{disk}/mlflow.db"
+        train(run, [0, 10])
+        _, run_id = deliver(run, uri)
+        filler = fill(disk, leave=0)
+        train(run, range(20, 6000, 10))
+        with pytest.raises(Exception, match="full"):
+            deliver(run, uri, "FINISHED")
+        filler.unlink()
+        assert deliver(run, uri, "FINISHED")[1] == run_id
+        assert history(connect(uri), run_id) == list(range(0, 6000, 10))
 
 
 @pytest.mark.fault("T1")
