@@ -3,7 +3,8 @@
 A checkpoint is a directory `step-N`: weights in safetensors, everything else in a tensor file that
 loads without running code, and a manifest with the size and checksum of each. It is written aside,
 flushed and renamed, so a directory with that name is complete; the manifest tells whether it still
-is what was written. A damaged one is stepped over.
+is what was written. A damaged one is stepped over. Weights that are divided among replicas are written
+in parts, see `gaze.sharded`; either kind is read by any number of replicas.
 """
 
 from __future__ import annotations
@@ -11,32 +12,28 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pickle
 import platform
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+import torch.distributed as dist
 from torch import Tensor, nn
 
 import gaze
-from gaze import sources
-from gaze.errors import UserError
+from gaze import sharded
+from gaze.replicas import on_all, on_first
+from gaze.sharding import is_sharded
+from gaze.weight_files import STATE, WEIGHTS, CheckpointError, left_out, load_into, read_state, save_weights
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1  # raised when an older reader could not understand the files
-WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
+MANIFEST = "manifest.json"
 CHUNK = 1 << 20
-
-
-class CheckpointError(UserError, RuntimeError):
-    """A checkpoint is missing, damaged, or belongs to another model."""
 
 
 class Checkpoints:
@@ -60,62 +57,102 @@ class Checkpoints:
         return self.directory / f"step-{step:08d}"
 
     def save(
-        self, step: int, model: nn.Module, state: Mapping[str, Any], omit: Mapping[str, str] | None = None
+        self,
+        step: int,
+        model: nn.Module | Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        omit: Mapping[str, str] | None = None,
     ) -> Path:
         """Write the checkpoint of `step`, replacing one of the same step, and drop the oldest beyond `keep`.
 
         Args:
+            model: or its tensors by name. Where its weights are divided, all replicas have to save it together.
             omit: parts of the model to leave out, with their digests, see `gaze.sources`.
 
         Raises:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
         """
         final, aside = self.path(step), self.directory / f".writing-{step:08d}"
-        before = self.directory / f".replaced-{step:08d}"
+        together = isinstance(model, nn.Module) and is_sharded(model)
+        first = not together or dist.get_rank() == 0
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
-            save_weights(model, aside / WEIGHTS, omit)
-            torch.save(dict(state), aside / STATE)
-            _write_manifest(aside, step)
-            _flush(aside)
-            if final.exists():
-                os.replace(final, before)
-            os.replace(aside, final)
-            _flush_directory(self.directory)
+            if isinstance(model, nn.Module) and together:
+                on_first(lambda: _begin(aside))
+                kept, files = sharded.write_parts(aside, model, state, omit or {})
+                parts = on_all(lambda: _facts(files))
+                on_first(lambda: self._finish(step, aside, kept, omit or {}, parts))
+            else:
+                _begin(aside)
+                save_weights(model, aside / WEIGHTS, omit)
+                self._finish(step, aside, state)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
-            shutil.rmtree(aside, ignore_errors=True)
-            if before.exists() and not final.exists():
-                os.replace(before, final)
+            if first:
+                self._give_up(step, aside)
             free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
             raise CheckpointError(
                 f"could not write checkpoint {final}: {error} ({free >> 20} MiB free); earlier checkpoints are intact"
             ) from error
+        if first:
+            self._drop_old(step)
+        return final
+
+    def _finish(
+        self,
+        step: int,
+        aside: Path,
+        state: Mapping[str, Any],
+        left_out: Mapping[str, str] | None = None,
+        parts: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Write what belongs to the weights, and make it the checkpoint of `step`.
+
+        Args:
+            left_out: where the weights are in parts, what they leave out; `parts`: facts on the files of each replica.
+        """
+        torch.save(dict(state), aside / STATE)
+        if left_out is not None:
+            (aside / sharded.LEFT_OUT).write_text(json.dumps(dict(left_out)))
+        known = {name: facts for part in parts for name, facts in part.items()}
+        _write_manifest(aside, step, known)
+        _flush(aside)
+        if self.path(step).exists():
+            os.replace(self.path(step), self._before(step))
+        os.replace(aside, self.path(step))
+        _flush_directory(self.directory)
+
+    def _before(self, step: int) -> Path:
+        return self.directory / f".replaced-{step:08d}"
+
+    def _give_up(self, step: int, aside: Path) -> None:
+        shutil.rmtree(aside, ignore_errors=True)
+        if self._before(step).exists() and not self.path(step).exists():
+            os.replace(self._before(step), self.path(step))
+
+    def _drop_old(self, step: int) -> None:
         steps = self.steps()
         kept = [s for s in steps if s <= step][-self.keep :]
         for old in set(steps) - set(kept):  # later steps are of a course that was given up when the run went back
             shutil.rmtree(self.path(old), ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
-        return final
+        shutil.rmtree(self._before(step), ignore_errors=True)
 
     def load(self, model: nn.Module) -> dict[str, Any] | None:
-        """Put the newest intact weights into `model` and return the state saved with them.
+        """Put the newest intact weights into `model` and return the state saved with them. All replicas have to.
 
         Returns None when nothing was ever saved.
 
         Raises:
             CheckpointError: every checkpoint is damaged, or the weights belong to another model.
         """
-        path = self.newest()
+        path = on_first(self.newest)  # or replicas might go on from different ones
         if path is None:
             return None
-        load_weights(model, path / WEIGHTS)
-        return read_state(path / STATE)
+        load_into(model, path)
+        state = read_state(path / STATE)
+        return sharded.read_state(path, model.state_dict(), state) if sharded.is_sharded_checkpoint(path) else state
 
     def left_out(self) -> set[str]:
         """Parts of the model that some of them leave out, so that it must be built with its weights."""
-        return {part for step in self.steps() for part in sources.left_out(self.path(step) / WEIGHTS)}
+        return {part for step in self.steps() for part in left_out(self.path(step))}
 
     def newest(self) -> Path | None:
         """The newest intact checkpoint, None if there are none at all; says which damaged ones it stepped over."""
@@ -152,95 +189,24 @@ def verify(path: Path) -> str | None:
     return None
 
 
-def save_weights(model: nn.Module, path: Path, omit: Mapping[str, str] | None = None) -> None:
-    """The state dict of `model` as safetensors; tensors that share memory are stored once, under their first name.
-
-    Args:
-        omit: parts to leave out, with their digests.
-    """
-    omit = omit or {}
-    first: dict[tuple[Any, ...], str] = {}
-    tensors: dict[str, Tensor] = {}
-    aliases: dict[str, str] = {}
-    for name, tensor in model.state_dict().items():
-        if any(name.startswith(f"{part}.") for part in omit):
-            continue
-        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if tensor.numel() and place in first:
-            aliases[name] = first[place]
-        else:
-            first[place] = name
-            tensors[name] = tensor.detach().cpu().contiguous()
-    save_file(tensors, path, metadata={"aliases": json.dumps(aliases), sources.KEY: json.dumps(dict(omit))})
+def _begin(aside: Path) -> None:
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that `save_weights` wrote.
-
-    Raises:
-        CheckpointError: the file is missing or is no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-            aliases = json.loads((file.metadata() or {}).get("aliases", "{}"))
-    except Exception as error:
-        raise CheckpointError(f"cannot read weights from {path}: {error}") from error
-    return tensors | {name: tensors[target] for name, target in aliases.items()}
+def _facts(files: Sequence[Path]) -> dict[str, dict[str, int]]:
+    """Size and checksum of files that are flushed now."""
+    for file in files:
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+    return {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in files}
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """What was saved beside the weights; no code in the file is run.
-
-    Raises:
-        CheckpointError: the file holds more than data.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors and plain values, and is not trusted: {error}"
-        ) from error
-    return state
-
-
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Put the weights of a file into `model`: all of them, or none. Parts that it leaves out stay as they are.
-
-    Raises:
-        CheckpointError: names or shapes differ, and the message lists them; or a part that the file leaves
-            out is another one.
-    """
-    own = model.state_dict()
-    try:
-        tensors = sources.take_back(read_weights(path), own, sources.left_out(path))
-    except ValueError as error:
-        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-    problems = [
-        _some("it lacks", [name for name in own if name not in tensors]),
-        _some("it has in excess", [name for name in tensors if name not in own]),
-        _some(
-            "shapes differ for",
-            [
-                f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
-                for name in own
-                if name in tensors and tensors[name].shape != own[name].shape
-            ],
-        ),
-    ]
-    found = [p for p in problems if p]
-    if found:
-        raise CheckpointError(f"{path} holds the weights of another model: {'; '.join(found)}")
-    model.load_state_dict(tensors)
-
-
-def _some(what: str, names: list[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{what} {', '.join(names[:most])}{more}" if names else ""
-
-
-def _write_manifest(directory: Path, step: int) -> None:
-    files = {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in sorted(directory.iterdir())}
+def _write_manifest(directory: Path, step: int, known: Mapping[str, Any] | None = None) -> None:
+    known = known or {}
+    others = [file for file in sorted(directory.iterdir()) if file.name not in known]
+    files = {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in others} | dict(known)
     facts = {
         "format": FORMAT,
         "step": step,

@@ -22,7 +22,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
+from gaze.checkpoints import Checkpoints
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
@@ -30,6 +30,7 @@ from gaze.loggers.logger import Logger
 from gaze.signals import Interrupted
 from gaze.signatures import problems
 from gaze.trusted import MODELS, TRUSTED
+from gaze.weight_files import load_into
 
 logger = logging.getLogger(__name__)
 
@@ -267,7 +268,7 @@ def load_model(run: str | Path) -> nn.Module:
     path = opened.best.newest() or opened.last.newest()
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
-    load_weights(model, path / WEIGHTS)
+    load_into(model, path)
     for name in ("image_size", "face_size", "eye_size"):
         size = OmegaConf.select(config, f"dataset.{name}")
         setattr(model, name, (size, size) if isinstance(size, int) else None if size is None else tuple(size))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from gaze import checkpoints
-from gaze.checkpoints import CheckpointError, Checkpoints, load_weights, save_weights, verify
+from gaze import checkpoints, weight_files
+from gaze.checkpoints import Checkpoints, verify
+from gaze.weight_files import CheckpointError, load_weights, save_weights
 from tests.stubs.line import Net
 
 
@@ -86,7 +87,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(two, monkeypatch, whe
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    target = {"save_file": (checkpoints, "save_file"), "torch.save": (torch, "save")}.get(where, (os, where))
+    target = {"save_file": (weight_files, "save_file"), "torch.save": (torch, "save")}.get(where, (os, where))
     monkeypatch.setattr(*target, full)
     with pytest.raises(CheckpointError, match=r"could not write.*step-00000003: .*No space left.*MiB free.*intact"):
         two.save(3, model(3), {"step": 3})

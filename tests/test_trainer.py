@@ -285,17 +285,17 @@ def test_last_keeps_the_newest_whatever_its_figure(tmp_path, monkeypatch):
 
 
 def test_a_failed_save_does_not_end_training_but_a_failed_last_one_is_reported(tmp_path, monkeypatch, caplog):
-    from gaze import checkpoints
-    from gaze.checkpoints import CheckpointError
+    from gaze import weight_files
+    from gaze.weight_files import CheckpointError
 
-    real, failing = checkpoints.save_file, {"now": True}
+    real, failing = weight_files.save_file, {"now": True}
 
     def save(*args, **kwargs):
         if failing["now"]:
             raise OSError(28, "No space left on device")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(checkpoints, "save_file", save)
+    monkeypatch.setattr(weight_files, "save_file", save)
 
     class Heal(Callback):
         def step_end(self, trainer, terms):
@@ -392,7 +392,8 @@ def test_overflow_without_end_is_said(tmp_path):
 
 
 def test_best_that_could_not_be_written_fails_the_run(tmp_path, monkeypatch):
-    from gaze.checkpoints import CheckpointError, Checkpoints
+    from gaze.checkpoints import Checkpoints
+    from gaze.weight_files import CheckpointError
 
     real = Checkpoints.save
 
