@@ -12,28 +12,29 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
+import pickle
+import re
 import shutil
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import gaze
-from gaze import sharded
+from gaze import sharded, sources
+from gaze.durable import flush, make_directory
+from gaze.manifests import CheckpointError, file_facts, verify, write_manifest
 from gaze.replicas import on_all, on_first
-from gaze.sharding import is_sharded
-from gaze.weight_files import STATE, WEIGHTS, CheckpointError, left_out, load_into, read_state, save_weights
+from gaze.sharding import all_laid_out_like, is_sharded
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when an older reader could not understand the files
-MANIFEST = "manifest.json"
-CHUNK = 1 << 20
+WEIGHTS, STATE = "model.safetensors", "state.pt"
+NAMES = re.compile(r"(?:step-|\.replaced-)(\d+)")
 
 
 class Checkpoints:
@@ -49,12 +50,13 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, rising. Whether they are intact only `load` finds out."""
-        names = self.directory.glob("step-*") if self.directory.is_dir() else ()
-        return sorted(int(p.name.removeprefix("step-")) for p in names if p.name.removeprefix("step-").isdigit())
+        names = self.directory.iterdir() if self.directory.is_dir() else ()
+        return sorted({int(found[1]) for path in names if (found := NAMES.fullmatch(path.name))})
 
     def path(self, step: int) -> Path:
         """Directory of the checkpoint of one step."""
-        return self.directory / f"step-{step:08d}"
+        place, before = self._place(step), self._before(step)
+        return before if before.exists() and not place.exists() else place  # killed in the midst of replacing it
 
     def save(
         self,
@@ -72,17 +74,17 @@ class Checkpoints:
         Raises:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
         """
-        final, aside = self.path(step), self.directory / f".writing-{step:08d}"
-        together = isinstance(model, nn.Module) and is_sharded(model)
-        first = not together or dist.get_rank() == 0
+        final, aside = self._place(step), self.directory / f".writing-{step:08d}"
+        first = True  # of those that write it
         try:
-            if isinstance(model, nn.Module) and together:
-                on_first(lambda: _begin(aside))
+            if isinstance(model, nn.Module) and is_sharded(model):
+                first = dist.get_rank() == 0
+                on_first(lambda: self._begin(aside))
                 kept, files = sharded.write_parts(aside, model, state, omit or {})
-                parts = on_all(lambda: _facts(files))
-                on_first(lambda: self._finish(step, aside, kept, omit or {}, parts))
+                parts = on_all(lambda: file_facts(files))
+                on_first(lambda: self._finish(step, aside, kept, parts))
             else:
-                _begin(aside)
+                self._begin(aside)
                 save_weights(model, aside / WEIGHTS, omit)
                 self._finish(step, aside, state)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
@@ -96,37 +98,28 @@ class Checkpoints:
             self._drop_old(step)
         return final
 
+    def _begin(self, aside: Path) -> None:
+        make_directory(self.directory)
+        self._tidy()
+        aside.mkdir()
+
     def _finish(
-        self,
-        step: int,
-        aside: Path,
-        state: Mapping[str, Any],
-        left_out: Mapping[str, str] | None = None,
-        parts: Sequence[Mapping[str, Any]] = (),
+        self, step: int, aside: Path, state: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()
     ) -> None:
-        """Write what belongs to the weights, and make it the checkpoint of `step`.
-
-        Args:
-            left_out: where the weights are in parts, what they leave out; `parts`: facts on the files of each replica.
-        """
+        """Write the state beside the weights, and make all of it the checkpoint of `step`; `parts`: of its manifest."""
         torch.save(dict(state), aside / STATE)
-        if left_out is not None:
-            (aside / sharded.LEFT_OUT).write_text(json.dumps(dict(left_out)))
-        known = {name: facts for part in parts for name, facts in part.items()}
-        _write_manifest(aside, step, known)
-        _flush(aside)
-        if self.path(step).exists():
-            os.replace(self.path(step), self._before(step))
-        os.replace(aside, self.path(step))
-        _flush_directory(self.directory)
-
-    def _before(self, step: int) -> Path:
-        return self.directory / f".replaced-{step:08d}"
+        write_manifest(aside, step, {name: facts for part in parts for name, facts in part.items()})
+        for file in (*aside.iterdir(), aside):
+            flush(file)
+        if self._place(step).exists():
+            os.replace(self._place(step), self._before(step))
+        os.replace(aside, self._place(step))
+        flush(self.directory)
 
     def _give_up(self, step: int, aside: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
-        if self._before(step).exists() and not self.path(step).exists():
-            os.replace(self._before(step), self.path(step))
+        if self._before(step).exists() and not self._place(step).exists():
+            os.replace(self._before(step), self._place(step))
 
     def _drop_old(self, step: int) -> None:
         steps = self.steps()
@@ -134,6 +127,23 @@ class Checkpoints:
         for old in set(steps) - set(kept):  # later steps are of a course that was given up when the run went back
             shutil.rmtree(self.path(old), ignore_errors=True)
         shutil.rmtree(self._before(step), ignore_errors=True)
+
+    def _place(self, step: int) -> Path:
+        return self.directory / f"step-{step:08d}"
+
+    def _before(self, step: int) -> Path:
+        """Where the checkpoint of a step waits while another takes its place."""
+        return self.directory / f".replaced-{step:08d}"
+
+    def _tidy(self) -> None:
+        """Clear away what a save left that was killed."""
+        for path in self.directory.glob(".writing-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for step in self.steps():
+            if self.path(step) == self._place(step):
+                shutil.rmtree(self._before(step), ignore_errors=True)
+            else:
+                os.replace(self._before(step), self._place(step))
 
     def load(self, model: nn.Module) -> dict[str, Any] | None:
         """Put the newest intact weights into `model` and return the state saved with them. All replicas have to.
@@ -169,79 +179,119 @@ class Checkpoints:
         return None
 
 
-def verify(path: Path) -> str | None:
-    """What is wrong with a checkpoint directory; None if every file is as it was written."""
+def save_weights(model: nn.Module | Mapping[str, Tensor], path: Path, omit: Mapping[str, str] | None = None) -> None:
+    """The state dict of `model`, or these tensors, as safetensors; what shares memory is stored once, under its first name.
+
+    Args:
+        omit: parts to leave out, with their digests.
+    """
+    omit = omit or {}
+    first: dict[tuple[Any, ...], str] = {}
+    tensors: dict[str, Tensor] = {}
+    aliases: dict[str, str] = {}
+    for name, tensor in (model.state_dict() if isinstance(model, nn.Module) else model).items():
+        if any(name.startswith(f"{part}.") for part in omit):
+            continue
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if tensor.numel() and place in first:
+            aliases[name] = first[place]
+        else:
+            first[place] = name
+            tensors[name] = tensor.detach().cpu().contiguous()
+    save_file(tensors, path, metadata={"aliases": json.dumps(aliases), sources.KEY: json.dumps(dict(omit))})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file that `save_weights` wrote.
+
+    Raises:
+        CheckpointError: the file is missing or is no safetensors file.
+    """
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        files = {name: (facts["bytes"], facts["crc32"]) for name, facts in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"its {MANIFEST} cannot be read: {error}"
-    if manifest.get("format") != FORMAT:
-        return f"it has format {manifest.get('format')}, this version reads {FORMAT}"
-    for name, (size, crc) in files.items():
-        file = path / name
-        if not file.is_file():
-            return f"{name} is missing"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size} bytes instead of {size}"
-        if _crc32(file) != crc:
-            return f"{name} has changed since it was written"
-    return None
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            aliases = json.loads((file.metadata() or {}).get("aliases", "{}"))
+    except Exception as error:
+        raise CheckpointError(f"cannot read weights from {path}: {error}") from error
+    return tensors | {name: tensors[target] for name, target in aliases.items()}
 
 
-def _begin(aside: Path) -> None:
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+def read_state(path: Path) -> dict[str, Any]:
+    """What was saved beside the weights; no code in the file is run.
 
-
-def _facts(files: Sequence[Path]) -> dict[str, dict[str, int]]:
-    """Size and checksum of files that are flushed now."""
-    for file in files:
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    return {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in files}
-
-
-def _write_manifest(directory: Path, step: int, known: Mapping[str, Any] | None = None) -> None:
-    known = known or {}
-    others = [file for file in sorted(directory.iterdir()) if file.name not in known]
-    files = {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in others} | dict(known)
-    facts = {
-        "format": FORMAT,
-        "step": step,
-        "gaze": gaze.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        "files": files,
-    }
-    (directory / MANIFEST).write_text(json.dumps(facts, indent=2))
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-
-
-def _crc32(file: Path) -> int:
-    crc = 0
-    for chunk in _chunks(file):
-        crc = zlib.crc32(chunk, crc)
-    return crc
-
-
-def _flush(directory: Path) -> None:
-    for file in directory.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    _flush_directory(directory)
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+    Raises:
+        CheckpointError: the file holds more than data.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, and is not trusted: {error}"
+        ) from error
+    return state
+
+
+def left_out(path: Path) -> dict[str, str]:
+    """The parts of the model that the checkpoint in this directory leaves out, with the digest of each."""
+    if sharded.is_sharded_checkpoint(path):
+        return sharded.left_out(path)
+    return sources.left_out(path / WEIGHTS)
+
+
+def load_into(model: nn.Module, path: Path) -> None:
+    """Put the weights of a checkpoint directory into `model`; see `load_weights`."""
+    if not sharded.is_sharded_checkpoint(path):
+        load_weights(model, path / WEIGHTS)
+        return
+    own, saved = model.state_dict(), read_state(path / STATE)
+    shapes = sharded.shapes(path) | {name: tuple(tensor.shape) for name, tensor in saved[sharded.REST].items()}
+    omitted = left_out(path)
+    _check_fits(
+        path, own, shapes | {n: tuple(t.shape) for part in omitted for n, t in sources.below(own, part).items()}
+    )
+    model.load_state_dict(_with_left_out(path, sharded.read_weights(path, own, saved), own, omitted))
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put the weights of a file into `model`: all of them, or none. Parts that it leaves out stay as they are.
+
+    Raises:
+        CheckpointError: names or shapes differ, and the message lists them; or a part that the file leaves
+            out is another one.
+    """
+    own = model.state_dict()
+    tensors = _with_left_out(path, read_weights(path), own, sources.left_out(path))
+    _check_fits(path, own, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    model.load_state_dict(all_laid_out_like(tensors, own))
+
+
+def _with_left_out(
+    path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], parts: Mapping[str, str]
+) -> dict[str, Tensor]:
+    try:
+        return sources.take_back(tensors, own, parts)
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+
+
+def _check_fits(path: Path, own: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    problems = [
+        _some("it lacks", [name for name in own if name not in shapes]),
+        _some("it has in excess", [name for name in shapes if name not in own]),
+        _some(
+            "shapes differ for",
+            [
+                f"{name} {shapes[name]} instead of {tuple(own[name].shape)}"
+                for name in own
+                if name in shapes and shapes[name] != tuple(own[name].shape)
+            ],
+        ),
+    ]
+    found = [p for p in problems if p]
+    if found:
+        raise CheckpointError(f"{path} holds the weights of another model: {'; '.join(found)}")
+
+
+def _some(what: str, names: list[str], most: int = 4) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{what} {', '.join(names[:most])}{more}" if names else ""

@@ -22,7 +22,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import Checkpoints
+from gaze.checkpoints import Checkpoints, load_into
+from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
@@ -30,7 +31,6 @@ from gaze.loggers.logger import Logger
 from gaze.signals import Interrupted
 from gaze.signatures import problems
 from gaze.trusted import MODELS, TRUSTED
-from gaze.weight_files import load_into
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Run:
         if not self.main:
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         with (self.path / ".lock").open("a+") as file:
             try:
                 # Not flock: loader workers would inherit it, and hold it for a while after a kill.
@@ -293,13 +293,6 @@ def without_weights(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: None if key == "weights" else without_weights(value) for key, value in node.items()}
     return [without_weights(value) for value in node] if isinstance(node, list) else node
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a small file whole, or not at all."""
-    aside = file.with_name(f".{file.name}.writing")
-    aside.write_text(text)
-    os.replace(aside, file)
 
 
 def _covered(key: str, patterns: Sequence[str]) -> bool:

@@ -59,6 +59,8 @@ def write_parts(
         except CheckpointException as error:  # which is no Exception; all replicas raise it
             why = "; ".join(f"replica {rank}: {failure[0]}" for rank, failure in error.failures.items())
             raise OSError(why) from error
+    if dist.get_rank() == 0:
+        (path / LEFT_OUT).write_text(json.dumps(dict(omit)))
     return kept, sorted(path.glob(f"shard-{dist.get_rank() + 1:05d}-*"))
 
 

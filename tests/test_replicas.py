@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from gaze.checkpoints import Checkpoints, verify
+from gaze.checkpoints import Checkpoints
 from gaze.hardware import Hardware
 from gaze.replicas import first_host, place
-from gaze.weight_files import CheckpointError
+from gaze.manifests import CheckpointError, verify, write_manifest
 from tests.stubs.line import Net
 from tests.stubs.pair import run_pair
 from tests.stubs.replicas import everything, flat, train, trainer_of, unit_names
@@ -122,8 +122,6 @@ def test_no_code_in_a_checkpoint_of_parts_is_run(asked, tmp_path):
     """torch.distributed.checkpoint's own reader unpickles `.metadata`; an attacker can compute checksums, too."""
     import pickle
 
-    from gaze.checkpoints import _write_manifest
-
     class Evil:
         def __reduce__(self):
             return (open, (str(tmp_path / "ran"), "w"))
@@ -135,7 +133,7 @@ def test_no_code_in_a_checkpoint_of_parts_is_run(asked, tmp_path):
     for name in (".metadata", "state.pt"):
         (path / name).write_bytes(pickle.dumps(Evil()))
         (path / "manifest.json").unlink()
-        _write_manifest(path, 4)
+        write_manifest(path, 4)
         if name == ".metadata":
             assert kept.load(model)["step"] == 4
         else:

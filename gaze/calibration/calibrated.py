@@ -9,9 +9,9 @@ from torch import nn
 from gaze.calibration.adapted import Change
 from gaze.calibration.calibration import Calibration, read_calibration
 from gaze.calibration.dots import CalibrationError
+from gaze.checkpoints import WEIGHTS
 from gaze.runs import Run, RunError
 from gaze.tensor_files import sha256
-from gaze.weight_files import WEIGHTS
 
 
 def calibrated(model: nn.Module, calibration: Calibration | None) -> tuple[nn.Module, Calibration | None]:

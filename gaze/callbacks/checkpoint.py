@@ -13,7 +13,7 @@ from gaze.callbacks.callback import Callback
 from gaze.replicas import AGREE_EVERY
 from gaze.sharding import gathered, is_sharded
 from gaze.sources import digest
-from gaze.weight_files import CheckpointError
+from gaze.manifests import CheckpointError
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer

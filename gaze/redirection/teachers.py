@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from gaze.checkpoints import WEIGHTS, read_weights
 from gaze.errors import UserError
 from gaze.runs import Run, RunError, load_config, plain_config
-from gaze.weight_files import WEIGHTS, read_weights
 
 # Of a run's config: what measures or tells, and teaches nothing
 IDLE = ("metric", "callback", "logger", "dataset", "val_dataset", "hardware", "resume", "dir", "data_root")

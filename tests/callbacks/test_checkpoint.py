@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from gaze.backbones.hgnetv2 import HGNetV2
 from gaze.callbacks.checkpoint import Checkpoint
+from gaze.checkpoints import CheckpointError, read_weights
 from gaze.runs import Run, build, load_model
-from gaze.weight_files import CheckpointError, read_weights
 from tests.datasets.folders import write_gazefollow_folder
 from tests.stubs.entry import SMALL_HEAD, SMALL_RUN, start
 

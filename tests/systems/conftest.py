@@ -16,10 +16,10 @@ from torch import Tensor
 
 import gaze.train
 from gaze.callbacks.callback import Callback
+from gaze.checkpoints import read_weights
 from gaze.signals import Interrupted
 from gaze.trainer import Trainer
 from gaze.trusted import MODELS, TRUSTED
-from gaze.weight_files import read_weights
 
 STUBS = Path(__file__).parents[1] / "stubs" / "conf"
 TOY = ("hardware=cpu", "hardware.workers=0", "logger=none", "trainer.batch_size=4", "trainer.epochs=1")
