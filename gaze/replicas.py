@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 
 from gaze.errors import UserError
+from gaze.resumed import differences
 
 T = TypeVar("T")
 
@@ -151,21 +152,10 @@ def check_same(what: str, facts: Callable[[], Mapping[str, Any]]) -> None:
     """
     if not dist.is_initialized():
         return
-    told = on_all(lambda: _flat(facts()))
+    told = on_all(lambda: dict(facts()))
     for rank, other in enumerate(told):
-        different = [
-            f"{key}: {told[0].get(key)} / {other.get(key)}"
-            for key in dict.fromkeys([*told[0], *other])
-            if told[0].get(key) != other.get(key)
-        ]
-        if different:
+        if different := [f"{key}: {here} / {there}" for key, here, there in differences(told[0], other)]:
             raise ReplicaError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {path: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, f"{path}.{key}" if path else str(key)).items()}
 
 
 def broke_off(error: BaseException) -> bool:

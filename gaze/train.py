@@ -58,7 +58,7 @@ def main(cfg: DictConfig) -> float:
         )
         found = provenance(model, {"train": trainer.train_set, "val": trainer.val_set})
         check_same("what they found to train from", lambda: found)
-        run.made_from(found)
+        run.made_from(found, cfg.resume.allow)
         with run.logged(build(cfg.logger), sweep_name()):
             best = trainer.fit()
     return best[cfg.trainer.monitor]

@@ -9,8 +9,8 @@ from torch import nn
 
 from gaze.checkpoints import Checkpoints
 from gaze.hardware import Hardware
-from gaze.replicas import first_host, place
 from gaze.manifests import CheckpointError, verify, write_manifest
+from gaze.replicas import first_host, place
 from tests.stubs.line import Net
 from tests.stubs.pair import run_pair
 from tests.stubs.replicas import everything, flat, train, trainer_of, unit_names

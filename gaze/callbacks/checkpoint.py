@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from gaze.callbacks.callback import Callback
+from gaze.manifests import CheckpointError
 from gaze.replicas import AGREE_EVERY
 from gaze.sharding import gathered, is_sharded
 from gaze.sources import digest
-from gaze.manifests import CheckpointError
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -70,10 +70,11 @@ class Checkpoint(Callback):
             self._save_last(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        self._look(trainer)
         if trainer.improved and trainer.hardware.runs_along:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
             self._try("best", lambda: self._save_best(trainer, facts))
-        self._save_last(trainer)
+        self._write_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
         if self.saved != (trainer.progress.step, trainer.epoch):
@@ -83,10 +84,22 @@ class Checkpoint(Callback):
             raise failure
 
     def _save_last(self, trainer: Trainer) -> None:
-        trainer.guard.look()  # never save what a bad step led to without saying so
+        self._look(trainer)
+        self._write_last(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        """Never save what a bad step led to without saying so."""
+        trainer.guard.look()
+        trainer.guard.check(*trainer.models)
+
+    def _write_last(self, trainer: Trainer) -> None:
         self.saved_at = time.monotonic()
         now = (trainer.progress.step, trainer.epoch)
-        if trainer.hardware.runs_along and self._try("last", lambda: self._save(trainer)):
+        if not trainer.hardware.runs_along:
+            return
+        if trainer.hardware.main:
+            trainer.run.journal.flush()
+        if self._try("last", lambda: self._save(trainer)):
             self.saved = now
 
     def _save(self, trainer: Trainer) -> None:
