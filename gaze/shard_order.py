@@ -35,7 +35,7 @@ class ShardOrder:
         run: samples that are from one lane; those of a batch, so that a batch needs one lane.
     """
 
-    def __init__(self, bounds: Int[Tensor, "s+1"], seed: int, window: int = 8, lanes: int = 1, run: int = 64) -> None:
+    def __init__(self, bounds: Int[Tensor, "b"], seed: int, window: int = 8, lanes: int = 1, run: int = 64) -> None:
         for name, value in (("window", window), ("lanes", lanes), ("run", run)):
             if value < 1:
                 raise ValueError(f"{name} of an order of shards is {value}; expected 1 or more")

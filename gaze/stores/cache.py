@@ -8,10 +8,12 @@ import os
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from gaze.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,8 @@ class Cache:
             aside.write_bytes(data + _check(data))
             aside.replace(path)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink()
             log.warning("%s can't be written (%s); what it was to hold is fetched again each time", path, error)
             return
         self._since += len(data)
@@ -74,11 +77,23 @@ class Cache:
 
     @contextmanager
     def fetching(self, key: str) -> Iterator[None]:
-        """Held by who fetches a piece, so that of several processes that need it only one does."""
-        locks = self.folder / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{int(self._path(key).name[:8], 16) % _LOCKS:03d}"):
+        """Held by who fetches a piece, so that of several processes that need it only one does.
+
+        Raises:
+            UserError: the folder can't be written at all.
+        """
+        lock = FileLock(self.folder / "locks" / f"{int(self._path(key).name[:8], 16) % _LOCKS:03d}")
+        try:
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise UserError(
+                f"the cache {self.folder} can't be written ({error}); choose another: dataset.cache"
+            ) from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def _path(self, key: str) -> Path:
         name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

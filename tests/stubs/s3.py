@@ -45,9 +45,14 @@ class Server(ThreadingHTTPServer):
         self.folder, self.faults = folder, Faults()
 
     def uri(self, path: str, **options: str) -> str:
-        """An address of a bucket and key here, with credentials that no log may show."""
-        words = {"endpoint_override": f"127.0.0.1:{self.server_port}", "scheme": "http", "region": "here"} | options
-        return f"s3://someone:hunter2@{path}?" + "&".join(f"{key}={value}" for key, value in words.items())
+        """An address of a bucket and key here."""
+        words = {
+            "endpoint_override": f"127.0.0.1:{self.server_port}",
+            "scheme": "http",
+            "region": "here",
+            "anonymous": "true",
+        } | options
+        return f"s3://{path}?" + "&".join(f"{key}={value}" for key, value in words.items())
 
 
 @contextmanager
