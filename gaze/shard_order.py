@@ -79,13 +79,11 @@ class ShardOrder:
         """The samples of its window, in order."""
         return self._shuffled(self.window_of(sample)).sort().values
 
-    def shards_of(self, window: int) -> Int[np.ndarray, "w"]:
-        """The shards of a window; none behind the last."""
-        return (
-            self._shards[slice(*self._first[window : window + 2])]
-            if window + 1 < len(self._first)
-            else self._shards[:0]
-        )
+    def shards_of(self, window: int) -> list[int]:
+        """The shards of a window; none before the first and behind the last."""
+        if not 0 <= window < len(self._first) - 1:
+            return []
+        return list(self._shards[self._first[window] : self._first[window + 1]].tolist())
 
     def _in_stream(self, place: int, end: int) -> tuple[int, int]:
         """Where in the stream a place of the epoch is, and how many samples follow one another there."""

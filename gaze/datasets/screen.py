@@ -94,8 +94,9 @@ class ScreenDataset(ScreenFrames):
             if value not in allowed:
                 raise ValueError(f"dataset.{name} is {value!r}; expected one of {', '.join(allowed)}")
         check_streams(streams)
-        self.max_pixels, self._path, self._stream = max_pixels, path, _stream(stream, balance)
         root = place(path, cache, cache_gb)
+        path = str(root) if isinstance(root, Remote) else path  # messages need no options of an address
+        self.max_pixels, self._path, self._stream = max_pixels, path, _stream(stream, balance)
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
         headers = {file: header(file) for file in table_files(root)}
@@ -169,7 +170,7 @@ class ScreenDataset(ScreenFrames):
             window = shards.window_of(index)
             if window not in self._begun:
                 self._begun.add(window)
-                self._reader.turn(shards.shards_of(window - 1) if window else (), shards.shards_of(window + 1))
+                self._reader.turn(done=shards.shards_of(window - 1), next=shards.shards_of(window + 1))
         return super().in_epoch(index, generator, order)
 
     def _streamed(self, drawn: torch.Generator) -> ShardOrder:
