@@ -31,6 +31,7 @@ from gaze.loggers.logger import Logger
 from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
+from gaze.stores.addresses import with_credentials
 from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
@@ -212,6 +213,7 @@ def check_stack(config: DictConfig) -> None:
     found = [f"{key!s}: the config has no such key" for key in config if key not in TOP]
     if not isinstance(config.seed, int):
         found.append(f"seed: {config.seed!r} is no whole number")
+    found += with_credentials(plain_config(config))
     if isinstance(config.val_dataset, str):
         found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
     check(config, also=found)
