@@ -34,6 +34,7 @@ from gaze.sharding import all_laid_out_like, is_sharded
 logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.pt"
+FULL = 1 << 16  # bytes; with fewer left a write has failed for lack of them
 NAMES = re.compile(r"(?:step-|\.replaced-)(\d+)")
 
 
@@ -88,11 +89,14 @@ class Checkpoints:
                 save_weights(model, aside / WEIGHTS, omit)
                 self._finish(step, aside, state)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
+            free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
+            written = sum(file.stat().st_size for file in aside.iterdir()) if aside.is_dir() else 0
             if first:
                 self._give_up(step, aside)
-            free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
+            full = "the disk is full: " if free < FULL else ""  # what torch says then is about its own files
             raise CheckpointError(
-                f"could not write checkpoint {final}: {error} ({free >> 20} MiB free); earlier checkpoints are intact"
+                f"could not write checkpoint {final}: {full}{error} ({written} bytes of it written, {free >> 20} MiB free); "
+                "earlier checkpoints are intact"
             ) from error
         if first:
             self._drop_old(step)

@@ -64,7 +64,7 @@ def verify(path: Path) -> str | None:
     try:
         manifest = json.loads((path / MANIFEST).read_text())
         files = {name: (facts["bytes"], facts["crc32"]) for name, facts in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"its {MANIFEST} cannot be read: {error}"
     if manifest[OWN] != _own(manifest) if OWN in manifest else set(manifest) != FIRST:
         return f"{MANIFEST} has changed since it was written"
