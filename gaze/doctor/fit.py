@@ -46,9 +46,11 @@ def estimate(case: Case) -> Iterator[Finding]:
     if wanted <= there:
         yield ok("estimate", f"{told}, room for {fits}")
     else:
+        whole = int(case.value("trainer.effective_batch_size") or batch * int(case.value("trainer.accumulate", 1)))
+        less = max((n for n in range(1, fits + 1) if whole % n == 0), default=0)
         much = (
-            f"trainer.batch_size={fits} fits, with trainer.effective_batch_size={batch} for the same steps"
-            if fits
+            f"trainer.batch_size={less} trainer.accumulate=1 trainer.effective_batch_size={whole} fits, for the same steps"
+            if less
             else "not even one sample fits: a smaller model, more frozen blocks or a larger device"
         )
         much += "" if case.value("trainer.amp") or not fits else "; or trainer.amp=true"

@@ -25,6 +25,7 @@ from gaze.callbacks.freeze import Freeze
 from gaze.callbacks.unfreeze import Unfreeze
 from gaze.doctor.case import Case
 from gaze.doctor.tensors import held, tensors
+from gaze.doctor.weights import to_be_fetched
 from gaze.freezing import train_mode
 from gaze.hardware import NUMBER_FORMATS
 from gaze.losses.objective import Objective
@@ -114,12 +115,14 @@ def footprint(case: Case, seconds: float = 20.0) -> Footprint:
 
     Raises:
         TooSlow: it could not be found out in `seconds`.
-        ValueError: there is no model or no sample to run.
+        ValueError: there is no model or no sample to run, or the loss needs a file that is not here.
     """
     if case.model is None or case.config is None or not case.examples:
         raise ValueError("there is no model, or no sample of its data")
     deadline = time.monotonic() + seconds
     model = thawed(case.model, case)
+    if absent := to_be_fetched(case, "loss"):
+        raise ValueError(f"{', '.join(absent)} would have to be downloaded first")
     objective = Objective(chosen(case.config, "loss")).train()
     amp = NUMBER_FORMATS[case.value("hardware.amp_dtype", "bfloat16")] if case.value("trainer.amp") else None
     progress = late(case, len(case.splits["train"]))
@@ -217,7 +220,10 @@ def averaged(model: nn.Module, case: Case) -> int:
     """Bytes of averages of the weights."""
     assert case.config is not None
     averages = sum(isinstance(callback, EMA) for callback in chosen(case.config, "callback").values())
-    return averages * held([model])
+    never = [
+        module for module in model.modules() if getattr(module, "never_trains", False)
+    ]  # model and average share it
+    return averages * (held([model]) - held(never))
 
 
 def trainable_bytes(model: nn.Module) -> int:

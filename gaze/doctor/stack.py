@@ -38,7 +38,9 @@ def parts(case: Case) -> Iterator[Finding]:
         return
     total = count_parameters(case.model)[-1]
     yield ok("model", f"{type(case.model).__name__}, {total.total:,} parameters, {total.trainable:,} trainable")
-    for group in ("optimizer", "schedule", "callback"):
+    for group in ("optimizer", "schedule", "callback", "init"):
+        if case.config[group] is None:
+            continue
         try:
             if group == "optimizer":
                 build(case.config.optimizer)(model=case.model)

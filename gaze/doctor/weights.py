@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urldefrag, urlparse
 
 from gaze.doctor.case import Case
-from gaze.doctor.findings import Finding, ok, problem, said, size, warning
+from gaze.doctor.findings import Finding, Level, ok, problem, said, size, warning
 
 PARTS = ("model", "loss", "metric")  # of a config that read weights
 WITHOUT_FILE = "hash"  # of prompts: vectors are drawn
@@ -27,6 +27,14 @@ def pretrained(case: Case) -> Iterator[Finding]:
             if weights != WITHOUT_FILE and told not in seen:
                 seen.add(told)
                 yield one_file(key, weights, told[1])
+
+
+def to_be_fetched(case: Case, part: str) -> list[str]:
+    """The keys of weights in a part of the config that are not on this machine."""
+    keys = named(case.value(part) or {}, part)
+    return [
+        key for key, node in keys if one_file(key, str(node["weights"]), str(node.get("name", ""))).level != Level.OK
+    ]
 
 
 def one_file(key: str, weights: str, name: str) -> Finding:

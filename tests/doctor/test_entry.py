@@ -46,6 +46,13 @@ def test_a_data_set_that_is_not_there_is_told_once(doctor):
     assert "what a batch takes needs the data set" in told.out
 
 
+def test_what_init_needs_is_asked_for(doctor):
+    told = doctor(*TOY, "init=mesh_to_gaussians", "seconds=0.001")
+    assert told.code == 1
+    assert "init.run is null" in told.out
+    assert "give it more time with seconds=120" in told.out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

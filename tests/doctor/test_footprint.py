@@ -173,7 +173,7 @@ def test_a_batch_that_does_not_fit_is_a_problem_with_one_that_does(toy, monkeypa
     monkeypatch.setattr(fit, "room", lambda case: (found.peak(3) * 1.1 + 1, "a small GPU", 1.1))
     level, said = only(fit.estimate, case)
     assert level == "problem"
-    assert "trainer.batch_size=3 fits, with trainer.effective_batch_size=4" in said
+    assert "trainer.batch_size=2 trainer.accumulate=1 trainer.effective_batch_size=4 fits" in said
     assert said.endswith("or trainer.amp=true")
     monkeypatch.setattr(fit, "room", lambda case: (1000.0, "a tiny GPU", 1.1))
     assert "not even one sample fits" in only(fit.estimate, case)[1]
