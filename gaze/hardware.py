@@ -157,7 +157,11 @@ class Hardware:
 
     def seed(self, *numbers: int) -> None:
         """Seed what the model draws (dropout, drop path) from these numbers and the rank."""
-        torch.manual_seed(mix(*numbers, self.rank))
+        seed = mix(*numbers, self.rank)
+        # torch.manual_seed also seeds backends that are not there, and notes the stack for each: 0.14 ms and more
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def loader(self, dataset: TorchDataset, **kwargs: Any) -> DataLoader:
         """A DataLoader over `dataset` that pins memory for CUDA and keeps its workers."""

@@ -196,7 +196,7 @@ class Trainer:
                 self.scaler.scale(loss / len(batches)).backward()
                 logs.append(terms)
         self.scaler.unscale_(self.optimizer)
-        norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm or float("inf")))
+        norm = whole(nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -224,6 +224,7 @@ class Trainer:
     def prepare(self) -> None:
         """Wrap the model for training; again after parameters were frozen or thawed."""
         self.net = self.hardware.prepare(self.model)
+        self.parameters = list(self.model.parameters())  # walking through a model takes longer than its small steps
 
     def close(self) -> None:
         """End the loaders' workers."""
