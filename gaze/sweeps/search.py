@@ -159,21 +159,21 @@ class Search(OptunaSweeperImpl):
         }
         allow = (config.get("resume") or {}).get("allow") or []
         check_asked(study, asked, self.folder, (allow,) if isinstance(allow, str) else tuple(allow))
-        study.sampler = self._made_sampler(len(study.get_trials(deepcopy=False)))
+        study.sampler = self._sampler_for(0)
         done = self._finished(study)
         logger.info(
             "study %s: %d of %d trials are done%s", self.study_name, done, self.n_trials, "; going on" if done else ""
         )
         return study
 
-    def _made_sampler(self, trials: int) -> optuna.samplers.BaseSampler:
-        """The sampler, for a study that has so many trials. One that went on with the same seed would repeat its draws."""
+    def _sampler_for(self, number: int) -> optuna.samplers.BaseSampler:
+        """The sampler of a trial. What it draws follows from the seed, the number and the study, however often it was stopped."""
         node = OmegaConf.to_container(self.sampler, resolve=True)
         assert isinstance(node, dict)
         if node["_target_"].endswith(PLACED):
             node["seed"] = node["seed"] or 0  # its order; without a seed it would be another one each time
         elif isinstance(node.get("seed"), int):
-            node["seed"] += trials
+            node["seed"] += number
         made = instantiate(node, _execution_whitelist_=SAMPLERS)
         self.grid = isinstance(made, functools.partial) and made.func == optuna.samplers.GridSampler
         if self.grid:
@@ -246,6 +246,8 @@ class Search(OptunaSweeperImpl):
     def _completed(self, trial: optuna.Trial) -> FrozenTrial:
         """The trial with a value for every parameter: those it has stay, as does its being ours."""
         trial.set_user_attr(OWNER, self.mine)
+        if not self.grid:
+            self.study.sampler = self._sampler_for(trial.number)
         for key, distribution in self.space.varied.items():
             trial._suggest(key, distribution)
         return self.study._storage.get_trial(trial._trial_id)
