@@ -200,7 +200,7 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
     "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
-    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae",
+    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae", "study", "objectives", "trial",
 }  # fmt: skip
 
 

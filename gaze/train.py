@@ -10,13 +10,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gaze.explain import explained
+from gaze.sweeps.sweeper import register
 from gaze.trusted import TRUSTED
+
+register()
 
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="train", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
-def main(cfg: DictConfig) -> float:
-    """Build what the config names, train it, and return the best of the monitored figure, for Optuna.
+def main(cfg: DictConfig) -> float | tuple[float, ...]:
+    """Build what the config names, train it, and return the best of the monitored figure, or `objectives`, for Optuna.
 
     Weights come from the first of: the last checkpoint in the run's own directory, when it was
     interrupted; `init`; the constructors.
@@ -28,6 +31,7 @@ def main(cfg: DictConfig) -> float:
     from gaze.provenance import provenance
     from gaze.replicas import check_same
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
+    from gaze.sweeps.trials import check_objectives, returned, trial_callbacks
 
     with open_dict(cfg):
         cfg.dir = HydraConfig.get().runtime.output_dir
@@ -54,14 +58,15 @@ def main(cfg: DictConfig) -> float:
             schedule=build(cfg.schedule),
             train_set=build(cfg.dataset)(split="train"),
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
-            callbacks=chosen(cfg, "callback"),
+            callbacks=chosen(cfg, "callback") | trial_callbacks(cfg),
         )
+        check_objectives(cfg.objectives, trainer)
         found = provenance(model, {"train": trainer.train_set, "val": trainer.val_set})
         check_same("what they found to train from", lambda: found)
         run.made_from(found, cfg.resume.allow)
         with run.logged(build(cfg.logger), sweep_name()):
             best = trainer.fit()
-    return best[cfg.trainer.monitor]
+    return returned(best, cfg.trainer.monitor, cfg.objectives)
 
 
 def sweep_name() -> str | None:

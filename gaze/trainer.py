@@ -221,6 +221,12 @@ class Trainer:
         """What is trained, and what is validated where that is another one."""
         return (self.model,) if self.eval_model is self.model else (self.model, self.eval_model)
 
+    def figures(self) -> list[str]:
+        """Names of the figures that validation gives."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # computing before any update is what we mean to do
+            return ["loss", *self.objective.terms, *(k for m in self.metrics.values() for k in m.compute())]
+
     def prepare(self) -> None:
         """Wrap the model for training; again after parameters were frozen or thawed."""
         self.net = self.hardware.prepare(self.model)
@@ -317,10 +323,7 @@ class Trainer:
                 raise ValueError(f"schedule.{option}: the optimizer has no such option; expected {', '.join(options)}")
 
     def _check_monitor(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # computing before any update is what we mean to do
-            figures = ["loss", *self.objective.terms, *(k for m in self.metrics.values() for k in m.compute())]
-        if self.monitor not in figures:
+        if self.monitor not in (figures := self.figures()):
             raise ValueError(
                 f"trainer.monitor is {self.monitor!r}, which no metric computes; there are {', '.join(figures)}"
             )

@@ -1,0 +1,1 @@
+"""Searches of hyperparameters: Optuna's studies that survive whatever ends them."""
