@@ -16,7 +16,7 @@ from gaze.sweeps.reporting import Reporting
 from gaze.sweeps.studies import PRUNED, SweepError, open_storage, open_study
 from gaze.sweeps.trials import check_objectives, returned, trial_of
 
-MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 2, "n_warmup_steps": 1}
+MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 2, "n_warmup_steps": 2}
 HALVING = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2}
 EPOCHS = 4
 
