@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import hydra
@@ -27,8 +26,10 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     """
     import torch
 
+    from gaze.environment import code
     from gaze.losses.objective import Objective
     from gaze.provenance import provenance
+    from gaze.replicas import check_same
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
     from gaze.sweeps.trials import check_objectives, returned, trial_callbacks
 
@@ -37,15 +38,15 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     check_stack(cfg)
     hardware = build(cfg.hardware)
     run = Run(cfg.dir, main=hardware.main)
-    with run.locked():
+    with hardware.joined(), run.locked():
+        check_same("code, directory or config", lambda: {**code(), **plain_config(cfg)})
         run.open(cfg, HydraConfig.get().overrides.task, cfg.resume.allow)
-        hardware.same("directory or config", [str(run.path), str(plain_config(cfg))])
         torch.manual_seed(cfg.seed)  # the same first weights on every replica
         overwritten = run.started and not run.last.left_out()
         model = build(without_weights(plain_config(cfg.model)) if overwritten else cfg.model)
         if cfg.init is not None and not run.started:
             build(cfg.init)(model)
-        model.to(hardware.device)
+        model = hardware.settle(model)
         trainer = build(cfg.trainer)(
             run=run,
             hardware=hardware,
@@ -60,8 +61,10 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
             callbacks=chosen(cfg, "callback") | trial_callbacks(cfg),
         )
         check_objectives(cfg.objectives, trainer)
-        run.made_from(provenance(model, {"train": trainer.train_set, "val": trainer.val_set}))
-        with run.logged(build(cfg.logger), sweep_name()), closing(hardware):
+        found = provenance(model, {"train": trainer.train_set, "val": trainer.val_set})
+        check_same("what they found to train from", lambda: found)
+        run.made_from(found, cfg.resume.allow)
+        with run.logged(build(cfg.logger), sweep_name()):
             best = trainer.fit()
     return returned(best, cfg.trainer.monitor, cfg.objectives)
 

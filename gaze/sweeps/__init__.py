@@ -1,1 +1,1 @@
-"""Searches of hyperparameters: Optuna's studies that survive whatever ends them."""
+"""Searches for hyperparameters: studies that survive interruptions, and what they found."""
