@@ -68,7 +68,7 @@ class Reporting(Callback):
         if epoch not in self.known:  # a resumed run may come to the same epoch again
             self.trial.report(figure, epoch)
             self.known.add(epoch)
-        return self.trial.should_prune()
+        return bool(self.trial.should_prune())
 
     def _mark(self, epoch: int) -> bool:
         if self.trial is None:

@@ -50,13 +50,13 @@ def words(space: Space, values: Mapping[str, Any], number: int) -> list[str]:
 
 
 def samples(space: Space) -> list[dict[str, Any]]:
-    """Few points of the space that hold every choice there is. Numbers make no difference to composing."""
+    """Few points of the space that hold every word there is to choose. Numbers make no difference to composing."""
     first = {key: _choices(distribution)[0] for key, distribution in space.varied.items()}
     others = [
         {**first, key: choice}
         for key, distribution in space.varied.items()
         for choice in _choices(distribution)[1:]
-        if isinstance(distribution, CategoricalDistribution)
+        if isinstance(choice, str)
     ]
     return [first, *others]
 
