@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 PACKAGES = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "mlflow", "optuna", "torchmetrics", "numpy")
 
@@ -28,9 +29,21 @@ def environment() -> dict[str, Any]:
         "host": socket.gethostname(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "replicas": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
+
+
+def code() -> dict[str, Any]:
+    """What decides what a command computes, other than its config: commit and changes, Python and packages."""
+    here = git_state(Path(__file__).parent)
+    versions = {name: _version(name) for name in ("gaze", "torch", "timm", "numpy")}
+    return {
+        "commit": here.get("commit"),
+        "changes": here.get("diff_sha256"),
+        "python": platform.python_version(),
+    } | versions
 
 
 def git_state(directory: Path) -> dict[str, Any]:

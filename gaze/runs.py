@@ -2,7 +2,7 @@
 
 config.yaml, overrides.yaml   what was asked for          last/, best/    checkpoints
 environment.json              what it ran with            metrics.jsonl   the journal
-provenance.json               what it was made from
+provenance.json               what it was made from       resumed.json    what changed when it went on
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
+from gaze.checkpoints import Checkpoints, load_into
+from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
 from gaze.loggers.logger import Logger
+from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
+from gaze.stores.addresses import with_credentials
 from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
-
-# May differ when a run goes on: they say where, on what and how loudly, not what is computed.
-FREE_TO_CHANGE = ("dir", "resume", "hardware", "logger", "callback.log", "callback.progress")
 
 
 class ConfigError(UserError, ValueError):
@@ -84,7 +84,7 @@ class Run:
         if not self.main:
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         with (self.path / ".lock").open("a+") as file:
             try:
                 # Not flock: loader workers would inherit it, and hold it for a while after a kill.
@@ -114,25 +114,42 @@ class Run:
         file = self.path / "config.yaml"
         if self.started and not file.exists():
             raise RunError(f"{self.path} holds checkpoints but no config.yaml; restore it, or choose another dir=")
+        changes: list[tuple[str, Any, Any]] = []
         if self.started:
-            changes = [
-                f"{key}: {before!r} -> {now!r}"
-                for key, before, now in differences(yaml.safe_load(file.read_text()), plain)
-                if not _covered(key, (*FREE_TO_CHANGE, *allow))
-            ]
-            if changes:
+            changes = list(differences(yaml.safe_load(file.read_text()), plain))
+            refused = [change for change in changes if not covered(change[0], (*FREE_TO_CHANGE, *allow))]
+            if refused:
                 raise ConfigError(
-                    f"{self.path} was started with another config: {'; '.join(changes)}. Repeat its overrides "
+                    f"{self.path} was started with another config: {told(refused)}. Repeat its overrides "
                     f"(in overrides.yaml there), or name what may change: 'resume.allow=[KEY,...]'"
                 )
         if self.main:
+            found = environment()
+            if self.started:
+                note(self.path, self.last.steps()[-1], changes, found)
             write_text(file, yaml.safe_dump(plain, sort_keys=False))
             write_text(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), sort_keys=False))
             name = "environment_resumed.json" if self.started else "environment.json"
-            write_text(self.path / name, json.dumps(environment(), indent=2))
+            write_text(self.path / name, json.dumps(found, indent=2))
 
-    def made_from(self, facts: Mapping[str, Any]) -> None:
-        """Write down what was found to train from; see `gaze.provenance`."""
+    def made_from(self, facts: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
+        """Write down what was found to train from, or check that it is what was found the first time.
+
+        Args:
+            facts: see `gaze.provenance`.
+            allow: keys that may differ from the interrupted run's.
+
+        Raises:
+            ConfigError: an interrupted run would go on with other data; the differences are listed.
+        """
+        first = read(self.path / "provenance.json") if self.started else None
+        allow = [allow] if isinstance(allow, str) else allow
+        changes = [change for change in differences(first, facts) if first and not covered(change[0], allow)]
+        if changes:
+            raise ConfigError(
+                f"{self.path} was started from something else: {told(changes)}. Bring it back, or allow another: "
+                f"'resume.allow=[{','.join(dict.fromkeys(key.split('.')[0] for key, *_ in changes))}]'"
+            )
         if self.main:
             name = "provenance_resumed.json" if self.started else "provenance.json"
             write_text(self.path / name, json.dumps(facts, indent=2))
@@ -183,7 +200,7 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
     "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
-    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae",
+    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae", "study", "objectives", "trial",
 }  # fmt: skip
 
 
@@ -196,6 +213,7 @@ def check_stack(config: DictConfig) -> None:
     found = [f"{key!s}: the config has no such key" for key in config if key not in TOP]
     if not isinstance(config.seed, int):
         found.append(f"seed: {config.seed!r} is no whole number")
+    found += with_credentials(plain_config(config))
     if isinstance(config.val_dataset, str):
         found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
     check(config, also=found)
@@ -220,15 +238,6 @@ def check(config: DictConfig, trusted: Sequence[str] | None = None, also: Sequen
 def plain_config(config: DictConfig | ListConfig) -> Any:
     """The config as dicts, lists and plain values, interpolations resolved."""
     return OmegaConf.to_container(config, resolve=True)
-
-
-def differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted keys at which two plain configs differ, with both values (None where there is none)."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *(k for k in now if k not in before)]:
-            yield from differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-    elif before != now:
-        yield path, before, now
 
 
 def load_config(run: str | Path) -> DictConfig:
@@ -267,7 +276,7 @@ def load_model(run: str | Path) -> nn.Module:
     path = opened.best.newest() or opened.last.newest()
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
-    load_weights(model, path / WEIGHTS)
+    load_into(model, path)
     for name in ("image_size", "face_size", "eye_size"):
         size = OmegaConf.select(config, f"dataset.{name}")
         setattr(model, name, (size, size) if isinstance(size, int) else None if size is None else tuple(size))
@@ -292,14 +301,3 @@ def without_weights(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: None if key == "weights" else without_weights(value) for key, value in node.items()}
     return [without_weights(value) for value in node] if isinstance(node, list) else node
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a small file whole, or not at all."""
-    aside = file.with_name(f".{file.name}.writing")
-    aside.write_text(text)
-    os.replace(aside, file)
-
-
-def _covered(key: str, patterns: Sequence[str]) -> bool:
-    return any(key == p or key.startswith(f"{p}.") for p in patterns)

@@ -96,6 +96,7 @@ def hold(path, taken, leave):
         leave.wait(30)
 
 
+@pytest.mark.fault("K10")
 def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp_path):
     start = context()
     taken, leave = start.Event(), start.Event()
@@ -113,6 +114,7 @@ def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
+@pytest.mark.fault("K9")
 def test_going_on_with_another_config_is_refused_unless_named(tmp_path):
     def config(**changes):
         return OmegaConf.create({"seed": 0, "trainer": {"epochs": 3}, "hardware": {"workers": 2}} | changes)
@@ -154,6 +156,7 @@ def test_hydra_s_own_keys_beyond_target_and_partial_are_refused(key):
         check(OmegaConf.create({"x": {"_target_": "gaze.callbacks.ema.EMA", key: []}}))
 
 
+@pytest.mark.fault("K1")
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path):
     start = context()
     taken = start.Event()

@@ -101,6 +101,7 @@ def test_a_journal_rewound_between_deliveries_of_one_process(run, uri):
     assert history(connect(uri), delivery.run_id) == [0, 10, 20, 30, 40, 50]
 
 
+@pytest.mark.fault("T1")
 def test_an_interrupted_batch_is_not_doubled(run, uri, monkeypatch):
     train(run, [0, 10])
     ledger = Ledger(run)
