@@ -128,7 +128,8 @@ class Delivery:
         described = tags({**facts[0], **facts[1]}, document(self.directory / "overrides.yaml") or [])
         described["directory"] = str(self.directory.absolute())
         described |= self.ledger.settings.get("tags", {})
-        filing.describe(client, run, parameters(config), described)
+        # No parameter `dir`, which differs between any two runs: pages that compare them would begin with it.
+        filing.describe(client, run, parameters({k: v for k, v in config.items() if k != "dir"}), described)
 
     def _send_points(self, client: MlflowClient) -> int:
         count = 0

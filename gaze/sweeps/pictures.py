@@ -107,7 +107,7 @@ def intermediate(study: optuna.Study, objectives: Sequence[Objective]) -> bytes 
     if spans_decades(everything):
         axes.set_yscale("log")
     name = f"{plain(objectives[0].name)}  ({ARROW[objectives[0].direction]})"
-    axes.set(xlabel="what the trial reported as its step", ylabel=name)
+    axes.set(xlabel="epoch", ylabel=name)
     whole_numbers(axes)
     axes.legend(fontsize=8, frameon=False, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1)
     return png(figure)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from gaze.loggers.description import document
 from gaze.sweeps.facts import facts, objectives, rows
 from gaze.sweeps.importance import importance
+from gaze.sweeps.studies import FILE as DATABASE
+from gaze.sweeps.studies import open_study
 
 if TYPE_CHECKING:
     import optuna
     from omegaconf import DictConfig
 
 FOLDER, FACTS, ROWS = "study", "study.json", "study.csv"
-DATABASE = "study.db"  # where the sweeper keeps the study if it is told nothing else
 SEARCH = ("sampler", "pruner")
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def review(study: optuna.Study, folder: Path, config: DictConfig | None) -> None
 def find_sweeps(path: Path) -> list[Path]:
     """The directories of sweeps at or below a path that were reviewed, or can be: their study lies in them."""
     places = [file.parent.parent for file in path.rglob(f"{FOLDER}/{FACTS}")] + [f.parent for f in path.rglob(DATABASE)]
-    return sorted(set(places))
+    # MLflow keeps what it was sent of a sweep in a folder of this name.
+    return sorted({place for place in places if place.name != "artifacts" or place == path})
 
 
 def refresh(folder: Path) -> None:
@@ -81,7 +83,7 @@ def refresh(folder: Path) -> None:
     storage = f"sqlite:///{database.absolute()}"
     try:
         (name,) = optuna.get_all_study_names(storage)
-        study = optuna.load_study(study_name=name, storage=storage)
+        study = open_study(storage, name)
     except Exception as error:  # Optuna's, SQLAlchemy's or SQLite's
         log.warning("%s cannot be read, so what was written before is shown: %s", database, error)
         return

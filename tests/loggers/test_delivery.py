@@ -34,6 +34,7 @@ def test_everything_arrives_and_reads_back(run, uri):
     assert found.info.status == "FINISHED"
     assert found.info.run_name == "11-21 10:00:00"  # which its directory is called, with a year before it
     assert found.data.params["model.widths"] == "[8, 16]"
+    assert "dir" not in found.data.params  # `directory` is a tag
     assert found.data.params["target.trainer"] == "gaze.trainer.Trainer"
     assert found.data.params["model.api_token"] == "<masked>"
     assert found.data.tags["mlflow.source.git.commit"] == "abc"

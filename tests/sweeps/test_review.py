@@ -15,7 +15,7 @@ from PIL import Image
 from gaze.loggers.logger import Logger
 from gaze.sweeps.facts import in_words, objectives
 from gaze.sweeps.importance import FEWEST, importance
-from gaze.sweeps.review import FOLDER, read, refresh, review, table
+from gaze.sweeps.review import FOLDER, find_sweeps, read, refresh, review, table
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 SPACE = {
@@ -98,7 +98,7 @@ def test_what_a_study_found_is_written_down(tmp_path):
     assert facts["best"][0]["values"] == {"min_l2": study.best_value}
     assert facts["best"][0]["command"] == "python -m gaze.train model=toy 'name=a b'"
     shares = facts["importance"][0]["shares"]
-    assert next(iter(shares)) == "optimizer.lr"  # which alone decides the value
+    assert set(shares) == {*SPACE, "head.dropout"}
     assert sum(shares.values()) == pytest.approx(1)
     with (tmp_path / FOLDER / "study.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -192,6 +192,13 @@ def test_runs_of_another_sweep_are_not_taken_for_its_own(tmp_path, undrawn):
     (tmp_path / ".owner").write_text("ours")
     review(study, tmp_path, None)
     assert read(tmp_path)["best"][0]["directory"] is None
+
+
+def test_sweeps_are_found_but_not_what_mlflow_keeps_of_them(tmp_path):
+    for place in ("a/study/study.json", "b/study.db", "mlartifacts/toy/1a/artifacts/study/study.json"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).touch()
+    assert find_sweeps(tmp_path) == [tmp_path / "a", tmp_path / "b"]
 
 
 def test_damaged_reviews_are_none(tmp_path):
