@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 LAUNCHERS = ("torchrun", "slurm")
 AGREE_EVERY = 10  # steps between two agreements of replicas on whether one of them was told to stop, or wants to save
+GATHER = 300.0  # seconds that replicas have to start
 ROLL_CALL = 3.0  # seconds that replicas have to say that they are alive after one was missed
 
 
@@ -98,17 +100,50 @@ def first_host(nodes: str) -> str:
 
 
 def join(device: torch.device, timeout_s: float) -> dist.Store:
-    """Meet the other replicas; the store that they share.
+    """Meet the other replicas; a store that they share.
 
     Args:
         timeout_s: seconds after which what all do together fails for want of one.
+
+    Raises:
+        ReplicaError: some did not come.
     """
     wait = timedelta(seconds=timeout_s)
-    store, rank, replicas = next(dist.rendezvous("env://", timeout=wait))
+    whole, rank, replicas = next(dist.rendezvous("env://", timeout=timedelta(seconds=GATHER)))
+    store = dist.PrefixStore(_round(whole, rank, replicas), whole)
     store.set_timeout(wait)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=replicas, timeout=wait)
     return store
+
+
+def _round(store: dist.Store, rank: int, replicas: int) -> str:
+    """A name for this meeting that no earlier one had.
+
+    torchrun keeps one store for all restarts, in which torch would find the addresses of processes that are dead
+    (pytorch issue 135712); how many restarts there were, each host counts for itself. So each replica knocks under a
+    name of its own, and the first answers those that nobody has answered yet.
+    """
+    name = uuid.uuid4().hex
+    deadline = time.monotonic() + GATHER
+    if rank > 0:
+        store.set(f"knock/{rank}", name)
+        store.wait([f"answer/{name}"], timedelta(seconds=GATHER))
+        store.set(f"heard/{name}", "")
+        return store.get(f"answer/{name}").decode()
+    absent, answered = set(range(1, replicas)), dict[int, str]()
+    while absent:
+        for other in [other for other in absent if store.check([f"knock/{other}"])]:
+            knock = store.get(f"knock/{other}").decode()
+            if answered.get(other) == knock:
+                absent -= {other} if store.check([f"heard/{knock}"]) else set()
+            elif not store.check([f"answer/{knock}"]):
+                store.set(f"answer/{knock}", name)
+                answered[other] = knock
+        if time.monotonic() > deadline:
+            raise ReplicaError(f"replicas {sorted(absent)} of {replicas} did not come within {GATHER:g} s; look at their output")
+        time.sleep(0.01)
+    return name
 
 
 def on_all(work: Callable[[], T]) -> list[T]:
@@ -160,17 +195,9 @@ def check_same(what: str, facts: Callable[[], Mapping[str, Any]]) -> None:
 
 def broke_off(error: BaseException) -> bool:
     """Does this error say that another replica was missed, rather than that this one did something wrong?"""
-    text = str(error)
-    signs = (
-        "Timed out",
-        "timed out",
-        "closed by peer",
-        "Connection reset",
-        "Broken pipe",
-        "Connection refused",
-        "Socket",
-    )
-    return isinstance(error, (dist.DistError, RuntimeError)) and any(sign in text for sign in signs)
+    text = str(error).lower()
+    signs = ("timed out", "timeout", "closed by peer", "connection reset", "broken pipe", "connection refused")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 
 
 def missing(store: dist.Store, rank: int, replicas: int, wait: float = ROLL_CALL) -> list[int]:
