@@ -23,6 +23,7 @@ from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Result
 from gaze.benchmark.scene_speed import SceneSpeed
 from gaze.benchmark.screen_speed import screen_training
+from gaze.benchmark.stream_speed import stream
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.models.gazelle import GazeLLE
@@ -57,6 +58,7 @@ def workloads(
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
         "redirector": lambda: redirector(rounds, hardware),
+        "stream": lambda: stream(rounds),
     }
 
 
