@@ -23,7 +23,7 @@ from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.recordings.margins import one_margin
 from gaze.recordings.order import lots, shuffled
-from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
+from gaze.recordings.reading import ROW, RowReader, each, read_columns, table_files
 from gaze.recordings.schema import header
 from gaze.shard_order import ShardOrder
 from gaze.stores.places import CACHE_GB, Place, Remote, place
@@ -99,7 +99,8 @@ class ScreenDataset(ScreenFrames):
         self.max_pixels, self._path, self._stream = max_pixels, path, _stream(stream, balance)
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
-        headers = {file: header(file) for file in table_files(root)}
+        files = table_files(root)
+        headers = dict(zip(files, each(header, files), strict=True))
         margin, unit = one_margin(headers), one_unit(path, (told.label_unit for told in headers.values()))
         self._enough = {  # a crop needs no more pixels than its sample and the margin around it have
             stream: (math.ceil(height * (1 + 2 * margin)), math.ceil(width * (1 + 2 * margin)))

@@ -10,10 +10,12 @@ import logging
 import operator
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 Condition = tuple[str, str, Any]  # column, one of == != < <= > >= in "not in", value
 ROW = "row"
+ASKED_AT_ONCE = 32  # remote files
+V = TypeVar("V")
 
 
 def table_files(path: Place | str) -> list[Place]:
@@ -57,19 +61,33 @@ def read_columns(path: Place | str, columns: Sequence[str], where: Sequence[Cond
     if unknown:
         raise UserError(f"a table of recordings has no column {', '.join(unknown)}; it has {', '.join(SCHEMA.names)}")
     needed = list(dict.fromkeys([*columns, *(name for name, _, _ in where)]))
-    parts, start = [], 0
-    for file in table_files(path):
+
+    def part(file: Place) -> tuple[pa.Table, int]:
         with open_file(file) as opened:
-            parts.append(_part(opened, needed, where, start).select([*columns, ROW]))
-            start += opened.metadata.num_rows
+            return _part(opened, needed, where).select([*columns, ROW]), opened.metadata.num_rows
+
+    parts, start = [], 0
+    for table, rows in each(part, table_files(path)):
+        numbers = pa.array(table[ROW].to_numpy() + start)  # through all files
+        parts.append(table.set_column(table.num_columns - 1, ROW, numbers))
+        start += rows
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def _part(file: pq.ParquetFile, columns: list[str], where: Sequence[Condition], start: int) -> pa.Table:
-    """The rows of one file, whose first has the number `start`."""
+def each(look: Callable[[Place], V], files: Sequence[Place]) -> Iterator[V]:
+    """What `look` says of each file, in order. Of remote files many are asked at once: each answer takes a while."""
+    if not files or isinstance(files[0], Path):
+        yield from map(look, files)
+        return
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        yield from pool.map(look, files)
+
+
+def _part(file: pq.ParquetFile, columns: list[str], where: Sequence[Condition]) -> pa.Table:
+    """The rows of one file, numbered within it."""
     groups = [g for g in range(file.num_row_groups) if all(_may_hold(file.metadata.row_group(g), c) for c in where)]
     sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-    firsts = start + np.cumsum([0, *sizes])
+    firsts = np.cumsum([0, *sizes])
     rows = [np.arange(firsts[g], firsts[g + 1]) for g in groups]
     # At least one column is read, so that the table knows how many rows it has
     table = file.read_row_groups(groups, columns=columns or ["frame"])
@@ -111,14 +129,11 @@ class RowReader:
         self.columns = list(columns)
         self._keep = keep
         self._fetching: Thread | None = None
-        groups, sizes = [], []
-        for number, file in enumerate(self.files):
-            with open_file(file) as opened:
-                for group in range(opened.num_row_groups):
-                    groups.append((number, group))
-                    sizes.append(opened.metadata.row_group(group).num_rows)
-        self._groups = groups
-        self.bounds = np.cumsum([0, *sizes])  # the first row of each row group, and the number of rows
+        sizes = list(each(_group_sizes, self.files))
+        self._groups = [(number, group) for number, rows in enumerate(sizes) for group in range(len(rows))]
+        self.bounds = np.cumsum(
+            [0, *chain.from_iterable(sizes)]
+        )  # the first row of each row group, and the number of rows
         self._forget()
 
     def __len__(self) -> int:
@@ -180,6 +195,11 @@ class RowReader:
         self._open: dict[int, pq.ParquetFile] = {}
         self._fetching = None
         self._decoded: OrderedDict[int, dict[str, Any]] = OrderedDict()
+
+
+def _group_sizes(file: Place) -> list[int]:
+    with open_file(file) as opened:
+        return [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
 
 
 def _decoded(column: pa.Array | pa.ChunkedArray) -> Any:

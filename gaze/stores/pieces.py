@@ -71,7 +71,7 @@ class Pieces(io.RawIOBase):
             return b""
         numbers = range(start // PIECE, (end - 1) // PIECE + 1)
         self._used.update(numbers)
-        parts = {number: self.remote.cache.get(self._name(number)) for number in numbers}
+        parts = {number: self.remote.cache.get(self.key(number)) for number in numbers}
         runs = list(_runs([number for number, data in parts.items() if data is None]))
         if len(runs) > 1:
             self._handle()  # before threads ask for it
@@ -91,7 +91,7 @@ class Pieces(io.RawIOBase):
     def doubt(self) -> None:
         """Forget the pieces that were read since this was last called: what they held was wrong."""
         for number in self._used:
-            self.remote.cache.drop(self._name(number))
+            self.remote.cache.drop(self.key(number))
         self._used = set()
 
     def trust(self) -> None:
@@ -100,8 +100,8 @@ class Pieces(io.RawIOBase):
 
     def _fetched(self, run: range) -> dict[int, bytes | None]:
         cache = self.remote.cache
-        with cache.fetching(self._name(run[0])):
-            there = {number: cache.get(self._name(number)) for number in run}  # another process may have
+        with cache.fetching(self.key(run[0])):
+            there = {number: cache.get(self.key(number)) for number in run}  # another process may have
             if None not in there.values():
                 return dict(there)
             start, end = run[0] * PIECE, min((run[-1] + 1) * PIECE, self.size)
@@ -110,7 +110,7 @@ class Pieces(io.RawIOBase):
                 raise UserError(f"{self.remote} gave {len(data)} of {end - start} bytes: it changed while it was read")
             found: dict[int, bytes | None] = {n: data[n * PIECE - start : (n + 1) * PIECE - start] for n in run}
             for number, part in found.items():
-                cache.put(self._name(number), part or b"")
+                cache.put(self.key(number), part or b"")
             return found
 
     def _handle(self) -> pa.NativeFile:
@@ -121,7 +121,8 @@ class Pieces(io.RawIOBase):
             self._file = self.remote.store.opened(self.remote.path)
         return self._file
 
-    def _name(self, number: int) -> str:
+    def key(self, number: int) -> str:
+        """Of a piece, in the cache."""
         return f"{self._key}|{PIECE}|{number}"
 
 

@@ -138,9 +138,9 @@ class Store:
     def _opened(self) -> pafs.FileSystem:
         if self._process != os.getpid():
             self._forget()
-        if self._filesystem is None:
-            self._filesystem = self._made()
-        return self._filesystem
+        filesystem = self._filesystem or self._made()  # of two threads that make one, either may stay
+        self._filesystem = filesystem
+        return filesystem
 
     def _made(self) -> pafs.FileSystem:
         if self.scheme == "s3":

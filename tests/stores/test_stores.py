@@ -75,7 +75,8 @@ def test_what_lasts_is_told_in_one_sentence(remote, bucket, tmp_path):
     bucket.faults.errors = 100
     with pytest.raises(UserError, match=r"s3://b/mini/0.parquet can't be reached, after 5 attempts; check the network"):
         read_columns(remote, ["frame"])
-    assert bucket.faults.errors in (95, 90, 85), "of up to three requests at once, five attempts each"
+    left = bucket.faults.errors
+    assert left in range(70, 100, 5), "of up to three requests at once for each of two files, five attempts each"
     bucket.faults.errors, bucket.faults.denied = 0, 1
     with pytest.raises(UserError, match=r"0.parquet is refused to us: credentials are missing.*AWS_PROFILE"):
         read_columns(remote, ["frame"])
