@@ -26,7 +26,10 @@ from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
+from gaze.loggers.description import document
 from gaze.loggers.logger import Logger
+from gaze.loggers.masking import masked
+from gaze.plain_yaml import YamlError, interpolations, plain_yaml
 from gaze.signals import Interrupted
 from gaze.signatures import problems
 from gaze.trusted import MODELS, TRUSTED
@@ -110,14 +113,15 @@ class Run:
             ConfigError: an interrupted run would go on with another config; the differences are listed.
         """
         allow = [allow] if isinstance(allow, str) else allow
-        plain = plain_config(config)
+        # Passwords and tokens are given again when a run goes on: none is written down.
+        plain = plain_yaml(masked(yaml.safe_dump(plain_config(config), sort_keys=False)), "the config")
         file = self.path / "config.yaml"
         if self.started and not file.exists():
             raise RunError(f"{self.path} holds checkpoints but no config.yaml; restore it, or choose another dir=")
         if self.started:
             changes = [
                 f"{key}: {before!r} -> {now!r}"
-                for key, before, now in differences(yaml.safe_load(file.read_text()), plain)
+                for key, before, now in differences(document(file), plain)
                 if not _covered(key, (*FREE_TO_CHANGE, *allow))
             ]
             if changes:
@@ -127,9 +131,9 @@ class Run:
                 )
         if self.main:
             write_text(file, yaml.safe_dump(plain, sort_keys=False))
-            write_text(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), sort_keys=False))
+            write_text(self.path / "overrides.yaml", masked(yaml.safe_dump(list(overrides), sort_keys=False)))
             name = "environment_resumed.json" if self.started else "environment.json"
-            write_text(self.path / name, json.dumps(environment(), indent=2))
+            write_text(self.path / name, masked(json.dumps(environment(), indent=2)))
 
     def made_from(self, facts: Mapping[str, Any]) -> None:
         """Write down what was found to train from; see `gaze.provenance`."""
@@ -240,11 +244,14 @@ def load_config(run: str | Path) -> DictConfig:
     file = Path(run) / "config.yaml"
     if not file.is_file():
         raise RunError(f"{run} holds no run: there is no config.yaml in it; give the directory of a training run")
-    text = file.read_text()
-    # A few nested aliases unfold into gigabytes, and no run ever wrote one.
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-        raise RunError(f"{file} uses YAML aliases, which no training run writes; it is not to be trusted")
-    config = OmegaConf.create(yaml.safe_load(text))
+    try:
+        plain = plain_yaml(file.read_text(), file)
+    except YamlError as error:
+        raise RunError(f"{error}; no training run writes such a file, and it is not to be trusted") from error
+    # A run writes values. What is looked up when the file is read could carry a secret of ours into an address.
+    if found := next(interpolations(plain), None):
+        raise RunError(f"{file}: {found} is looked up elsewhere, which no training run writes; it is not to be trusted")
+    config = OmegaConf.create(plain)
     if not isinstance(config, DictConfig) or "model" not in config:
         raise RunError(f"{file} is not the config of a training run: it has no 'model'")
     return config

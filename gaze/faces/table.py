@@ -23,6 +23,7 @@ from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError, decode_image
 from gaze.faces.files import LazyFiles, numbered, whole_root
 from gaze.faces.index import INDEX, SOURCE, joined
+from gaze.parquet_claims import parquet_claim
 
 VERSION = "1"
 ABOUT = b"faces.about"  # key of a file's metadata
@@ -187,4 +188,7 @@ class FaceWriter:
 
 
 def _opened(path: str) -> pq.ParquetFile:
+    claim = parquet_claim(path)
+    if claim is not None:
+        raise DatasetError(f"{path} is refused: {claim}; {REMEDY}")
     return pq.ParquetFile(path, memory_map=True)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from gaze.errors import UserError
 from gaze.label_units import CM
+from gaze.parquet_claims import parquet_claim
 
 VERSION = "1"
 ROW_GROUP = 1024  # rows
@@ -134,14 +135,17 @@ def open_file(path: Path, verify: bool = False) -> pq.ParquetFile:
     """One file of a table, memory-mapped; `verify` checks each page that is read against its checksum.
 
     Raises:
-        UserError: it is missing, damaged, of another schema or of another version.
+        UserError: it is missing, damaged, of another schema or of another version, or claims more than it holds.
     """
     try:
+        claim = parquet_claim(path)
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=verify)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; expected a table of recordings, {REMEDY}") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: {_damage(path, error)}") from error
+    if claim is not None:
+        raise UserError(f"{path} is refused: {claim}; {REMEDY}")
     _check(path, file.schema_arrow)
     return file
 
