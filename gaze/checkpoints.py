@@ -144,6 +144,8 @@ def verify(path: Path) -> str | None:
         return f"it has format {manifest.get('format')}, this version reads {FORMAT}"
     for name, (size, crc) in files.items():
         file = path / name
+        if file.parent != path or file.name != name:
+            return f"{name} is no file of a checkpoint"
         if not file.is_file():
             return f"{name} is missing"
         if file.stat().st_size != size:
@@ -203,6 +205,8 @@ def read_state(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} holds more than tensors and plain values, and is not trusted: {error}"
         ) from error
+    except Exception as error:  # a file that is none raises nearly every type
+        raise CheckpointError(f"{path} can't be read ({type(error).__name__}: {error})") from error
     if claim := claim or excess(state, path.stat().st_size):
         raise CheckpointError(f"{path} claims more than it holds, and is not trusted: {claim}")
     return state

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-HARMLESS = 1 << 28  # bytes
+HARMLESS = 1 << 26  # bytes
 MOST_RATIO = 100  # of what arrays take to their file
 
 

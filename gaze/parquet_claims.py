@@ -32,16 +32,16 @@ def _claim(path: str, size: int, changed_ns: int) -> str | None:
         about = file.metadata
         if about.num_rows > size:
             return f"it claims {about.num_rows} rows in {size} bytes"
-        suspects: dict[str, list[int]] = {}
+        suspects: set[str] = set()
         for group in map(about.row_group, range(about.num_row_groups)):
             for column in map(group.column, range(group.num_columns)):
                 unpacked, packed = column.total_uncompressed_size, column.total_compressed_size
                 if unpacked > max(HARMLESS, MOST_RATIO * packed):
                     return f"{column.path_in_schema} claims {unpacked} bytes and holds {packed}"
-                if column.has_dictionary_page and group.num_rows * unpacked > MOST_WORDS:
-                    if column.physical_type == "BYTE_ARRAY":
-                        suspects.setdefault(column.path_in_schema, [])
-        words = [name for name in suspects if _plain(file.schema_arrow, name)]
+                shared = column.has_dictionary_page and column.physical_type == "BYTE_ARRAY"
+                if shared and group.num_rows * unpacked > MOST_WORDS:
+                    suspects.add(column.path_in_schema)
+        words = [name for name in sorted(suspects) if _plain(file.schema_arrow, name)]
     return _unfolded(path, words) if words else None
 
 
