@@ -12,10 +12,9 @@ import json
 import logging
 import os
 import pickle
-import platform
+import re
 import shutil
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import gaze
 from gaze import sources
 from gaze.claims import excess, packed
-from gaze.errors import UserError
+from gaze.durable import flush, make_directory
+from gaze.manifests import CheckpointError, verify, write_manifest
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when an older reader could not understand the files
-WEIGHTS, STATE, MANIFEST = "model.safetensors", "state.pt", "manifest.json"
-CHUNK = 1 << 20
-
-
-class CheckpointError(UserError, RuntimeError):
-    """A checkpoint is missing, damaged, or belongs to another model."""
+WEIGHTS, STATE = "model.safetensors", "state.pt"
+NAMES = re.compile(r"(?:step-|\.replaced-)(\d+)")
 
 
 class Checkpoints:
@@ -53,12 +47,13 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, rising. Whether they are intact only `load` finds out."""
-        names = self.directory.glob("step-*") if self.directory.is_dir() else ()
-        return sorted(int(p.name.removeprefix("step-")) for p in names if p.name.removeprefix("step-").isdigit())
+        names = self.directory.iterdir() if self.directory.is_dir() else ()
+        return sorted({int(found[1]) for path in names if (found := NAMES.fullmatch(path.name))})
 
     def path(self, step: int) -> Path:
         """Directory of the checkpoint of one step."""
-        return self.directory / f"step-{step:08d}"
+        place, before = self._place(step), self._before(step)
+        return before if before.exists() and not place.exists() else place  # killed in the midst of replacing it
 
     def save(
         self, step: int, model: nn.Module, state: Mapping[str, Any], omit: Mapping[str, str] | None = None
@@ -71,20 +66,21 @@ class Checkpoints:
         Raises:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
         """
-        final, aside = self.path(step), self.directory / f".writing-{step:08d}"
-        before = self.directory / f".replaced-{step:08d}"
+        final, before = self._place(step), self._before(step)
+        aside = self.directory / f".writing-{step:08d}"
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
+            make_directory(self.directory)
+            self._tidy()
             aside.mkdir()
             save_weights(model, aside / WEIGHTS, omit)
             torch.save(dict(state), aside / STATE)
-            _write_manifest(aside, step)
-            _flush(aside)
+            write_manifest(aside, step)
+            for file in (*aside.iterdir(), aside):
+                flush(file)
             if final.exists():
                 os.replace(final, before)
             os.replace(aside, final)
-            _flush_directory(self.directory)
+            flush(self.directory)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
             shutil.rmtree(aside, ignore_errors=True)
             if before.exists() and not final.exists():
@@ -99,6 +95,23 @@ class Checkpoints:
             shutil.rmtree(self.path(old), ignore_errors=True)
         shutil.rmtree(before, ignore_errors=True)
         return final
+
+    def _place(self, step: int) -> Path:
+        return self.directory / f"step-{step:08d}"
+
+    def _before(self, step: int) -> Path:
+        """Where the checkpoint of a step waits while another takes its place."""
+        return self.directory / f".replaced-{step:08d}"
+
+    def _tidy(self) -> None:
+        """Clear away what a save left that was killed."""
+        for path in self.directory.glob(".writing-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for step in self.steps():
+            if self.path(step) == self._place(step):
+                shutil.rmtree(self._before(step), ignore_errors=True)
+            else:
+                os.replace(self._before(step), self._place(step))
 
     def load(self, model: nn.Module) -> dict[str, Any] | None:
         """Put the newest intact weights into `model` and return the state saved with them.
@@ -131,28 +144,6 @@ class Checkpoints:
         if damage:
             raise CheckpointError(f"{'; '.join(damage)}. None is left to fall back to; start again in a new directory")
         return None
-
-
-def verify(path: Path) -> str | None:
-    """What is wrong with a checkpoint directory; None if every file is as it was written."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        files = {name: (facts["bytes"], facts["crc32"]) for name, facts in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"its {MANIFEST} cannot be read: {error}"
-    if manifest.get("format") != FORMAT:
-        return f"it has format {manifest.get('format')}, this version reads {FORMAT}"
-    for name, (size, crc) in files.items():
-        file = path / name
-        if file.parent != path or file.name != name:
-            return f"{name} is no file of a checkpoint"
-        if not file.is_file():
-            return f"{name} is missing"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size} bytes instead of {size}"
-        if _crc32(file) != crc:
-            return f"{name} has changed since it was written"
-    return None
 
 
 def save_weights(model: nn.Module, path: Path, omit: Mapping[str, str] | None = None) -> None:
@@ -245,45 +236,3 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def _some(what: str, names: list[str], most: int = 4) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{what} {', '.join(names[:most])}{more}" if names else ""
-
-
-def _write_manifest(directory: Path, step: int) -> None:
-    files = {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in sorted(directory.iterdir())}
-    facts = {
-        "format": FORMAT,
-        "step": step,
-        "gaze": gaze.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        "files": files,
-    }
-    (directory / MANIFEST).write_text(json.dumps(facts, indent=2))
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk
-
-
-def _crc32(file: Path) -> int:
-    crc = 0
-    for chunk in _chunks(file):
-        crc = zlib.crc32(chunk, crc)
-    return crc
-
-
-def _flush(directory: Path) -> None:
-    for file in directory.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    _flush_directory(directory)
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

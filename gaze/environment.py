@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
+
+from gaze.loggers.masking import masked
 
 PACKAGES = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "mlflow", "optuna", "torchmetrics", "numpy")
 
@@ -20,7 +23,7 @@ PACKAGES = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "mlflow",
 def environment() -> dict[str, Any]:
     """Versions, machine and git state as plain values."""
     return {
-        "command": " ".join(sys.argv),
+        "command": masked(" ".join(sys.argv)),
         "git": git_state(Path(__file__).parent),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
@@ -28,6 +31,7 @@ def environment() -> dict[str, Any]:
         "host": socket.gethostname(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "replicas": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gaze.checkpoints import Checkpoints
 from gaze.errors import UserError
+from gaze.finite import listed, not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +40,26 @@ class Guard:
     are no longer finite get back the values that they had at the last look.
 
     Args:
-        model: whose buffers to keep.
+        model: what is trained.
         policy: "raise", or "skip" to count bad steps and go on.
         max_skipped: with "skip", more bad steps than this end the run.
         overflow: bad gradients of a finite loss are the daily business of this number format (float16).
         device: where the values are.
+        saved: checkpoints to go back to, which are named when training ends.
     """
 
-    def __init__(self, model: nn.Module, policy: str, max_skipped: int, overflow: bool, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        policy: str,
+        max_skipped: int,
+        overflow: bool,
+        device: torch.device,
+        saved: Checkpoints | None = None,
+    ) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"trainer.on_nonfinite is {policy!r}; expected raise or skip")
+        self.model, self.saved = model, saved
         self.policy, self.max_skipped, self.overflow = policy, max_skipped, overflow
         self.buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self.kept = [buffer.clone() for buffer in self.buffers]
@@ -84,7 +96,7 @@ class Guard:
             if self.overflows > MOST_OVERFLOWS:
                 raise NonFiniteError(
                     f"step {step.step}: the gradients overflowed float16 {self.overflows} times in a row; "
-                    "use hardware.amp_dtype=bfloat16, or a lower learning rate"
+                    f"use hardware.amp_dtype=bfloat16, or a lower learning rate. {self._good()}"
                 )
             if not overflowed and not (loss and norm):
                 self._bad(step)
@@ -93,6 +105,20 @@ class Guard:
         """Remember the buffers as they are now. Call it after loading any."""
         if self.buffers:
             torch._foreach_copy_(self.kept, self.buffers)
+
+    def check(self, *models: nn.Module) -> None:
+        """Check that models hold numbers only. Call it before saving any, and after loading.
+
+        Raises:
+            NonFiniteError: some of their weights are NaN or infinite; they are named.
+        """
+        for model in models:
+            if broken := not_finite(model):
+                kind = "the model" if model is self.model else "the average of the model"
+                raise NonFiniteError(
+                    f"{kind} holds weights that are NaN or infinite: {listed(broken)}; look at where they come from, or "
+                    f"use a lower learning rate. {self._good()}"
+                )
 
     def _mend(self) -> None:
         for buffer, kept in zip(self.buffers, self.kept, strict=True):
@@ -103,12 +129,24 @@ class Guard:
         names = [f"{name} = {value.item()}" for name, value in values.items() if not torch.isfinite(value)]
         samples = torch.cat([i.flatten() for i in seen.rows]).tolist()
         what = f"step {seen.step}: {', '.join(names)}; samples {samples}"
+        broken = not_finite(self.model)
+        if broken:  # leaving out steps would not help
+            raise NonFiniteError(f"{what}. The model itself holds NaN or infinity: {listed(broken)}. {self._good()}")
         if self.policy == "raise":
             raise NonFiniteError(
                 f"{what}. The update was not made. Look at these samples; a lower learning rate, trainer.clip_norm or "
-                "full precision (trainer.amp=false) may help; trainer.on_nonfinite=skip leaves such steps out"
+                "full precision (trainer.amp=false) may help; trainer.on_nonfinite=skip leaves such steps out. "
+                f"{self._good()}"
             )
         self.skipped += 1
         logger.warning("%s; update skipped (%d of at most %d)", what, self.skipped, self.max_skipped)
         if self.skipped > self.max_skipped:
-            raise NonFiniteError(f"{what}. That makes {self.skipped} bad steps, more than trainer.max_skipped")
+            raise NonFiniteError(
+                f"{what}. That makes {self.skipped} bad steps, more than trainer.max_skipped. {self._good()}"
+            )
+
+    def _good(self) -> str:
+        steps = self.saved.steps() if self.saved is not None else []
+        if self.saved is None or not steps:
+            return "No checkpoint was saved yet"
+        return f"The last good checkpoint is {self.saved.path(steps[-1])}"

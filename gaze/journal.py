@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gaze.durable import flush
+
 NAME = "metrics.jsonl"
 KEY = re.compile(r"(train|val|test|system)/\S.*")
 
@@ -90,6 +92,14 @@ class Journal:
         """Bytes written so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
+    def flush(self) -> None:
+        """Wait until the entries are on the disk, so that a checkpoint never outlives the figures before it."""
+        if self.path.exists():
+            try:
+                flush(self.path)
+            except OSError as error:  # a disk that fails is the checkpoint's to report
+                log.warning("%s is not safe from a power cut: %s", self.path, error)
+
     def rewind(self, step: int, size: int | None = None) -> None:
         """Drop what a resumed run will write again: the entries after `step`, those beyond `size` bytes, torn lines."""
         if not self.path.exists():
@@ -98,10 +108,8 @@ class Journal:
         entries = [entry for line in lines if line.endswith(b"\n") and (entry := self._decode(line, 0)) is not None]
         kept = b"".join(_encode(entry) for entry in entries if entry.step <= step)
         aside = self.path.with_name(f".{NAME}.{os.getpid()}")
-        with aside.open("wb") as file:
-            file.write(kept)
-            file.flush()
-            os.fsync(file.fileno())
+        aside.write_bytes(kept)
+        flush(aside)
         os.replace(aside, self.path)
         self._whole = True
 

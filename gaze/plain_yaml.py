@@ -40,14 +40,25 @@ def plain_yaml(text: str, source: str | Path) -> Any:
         raise YamlError(f"{source} is not YAML: {error}") from error
 
 
-def interpolations(node: Any, path: str = "") -> Iterator[str]:
-    """Keys of values that OmegaConf would look up elsewhere, such as ``${oc.env:AWS_SECRET_ACCESS_KEY}``."""
+def only_values(plain: Any, source: str | Path) -> Any:
+    """`plain`, if OmegaConf would look nothing in it up elsewhere.
+
+    Raises:
+        YamlError: it would: ``https://example.org/${oc.env:AWS_SECRET_ACCESS_KEY}`` sends a secret of ours there.
+    """
+    found = next(_interpolations(plain, ""), None)
+    if found is not None:
+        raise YamlError(f"{source}: {found} is looked up elsewhere")
+    return plain
+
+
+def _interpolations(node: Any, path: str) -> Iterator[str]:
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield from interpolations(key, f"{path}{key}")
-            yield from interpolations(value, f"{path}{key}.")
+            yield from _interpolations(key, f"{path}{key}.")
+            yield from _interpolations(value, f"{path}{key}.")
     elif isinstance(node, list):
         for value in node:
-            yield from interpolations(value, path)
+            yield from _interpolations(value, path)
     elif isinstance(node, str) and "${" in node:
         yield path.rstrip(".")

@@ -2,7 +2,7 @@
 
 config.yaml, overrides.yaml   what was asked for          last/, best/    checkpoints
 environment.json              what it ran with            metrics.jsonl   the journal
-provenance.json               what it was made from
+provenance.json               what it was made from       resumed.json    what changed when it went on
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
+from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
 from gaze.loggers.description import document
 from gaze.loggers.logger import Logger
 from gaze.loggers.masking import masked
-from gaze.plain_yaml import YamlError, interpolations, plain_yaml
+from gaze.plain_yaml import YamlError, only_values, plain_yaml
+from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
 from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
-
-# May differ when a run goes on: they say where, on what and how loudly, not what is computed.
-FREE_TO_CHANGE = ("dir", "resume", "hardware", "logger", "callback.log", "callback.progress")
 
 
 class ConfigError(UserError, ValueError):
@@ -87,7 +86,7 @@ class Run:
         if not self.main:
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         with (self.path / ".lock").open("a+") as file:
             try:
                 # Not flock: loader workers would inherit it, and hold it for a while after a kill.
@@ -118,25 +117,42 @@ class Run:
         file = self.path / "config.yaml"
         if self.started and not file.exists():
             raise RunError(f"{self.path} holds checkpoints but no config.yaml; restore it, or choose another dir=")
+        changes: list[tuple[str, Any, Any]] = []
         if self.started:
-            changes = [
-                f"{key}: {before!r} -> {now!r}"
-                for key, before, now in differences(document(file), plain)
-                if not _covered(key, (*FREE_TO_CHANGE, *allow))
-            ]
-            if changes:
+            changes = list(differences(document(file), plain))
+            refused = [change for change in changes if not covered(change[0], (*FREE_TO_CHANGE, *allow))]
+            if refused:
                 raise ConfigError(
-                    f"{self.path} was started with another config: {'; '.join(changes)}. Repeat its overrides "
+                    f"{self.path} was started with another config: {told(refused)}. Repeat its overrides "
                     f"(in overrides.yaml there), or name what may change: 'resume.allow=[KEY,...]'"
                 )
         if self.main:
+            found = environment()
+            if self.started:
+                note(self.path, self.last.steps()[-1], changes, found)
             write_text(file, yaml.safe_dump(plain, sort_keys=False))
             write_text(self.path / "overrides.yaml", masked(yaml.safe_dump(list(overrides), sort_keys=False)))
             name = "environment_resumed.json" if self.started else "environment.json"
-            write_text(self.path / name, masked(json.dumps(environment(), indent=2)))
+            write_text(self.path / name, json.dumps(found, indent=2))
 
-    def made_from(self, facts: Mapping[str, Any]) -> None:
-        """Write down what was found to train from; see `gaze.provenance`."""
+    def made_from(self, facts: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
+        """Write down what was found to train from, or check that it is what was found the first time.
+
+        Args:
+            facts: see `gaze.provenance`.
+            allow: keys that may differ from the interrupted run's.
+
+        Raises:
+            ConfigError: an interrupted run would go on with other data; the differences are listed.
+        """
+        first = read(self.path / "provenance.json") if self.started else None
+        allow = [allow] if isinstance(allow, str) else allow
+        changes = [change for change in differences(first, facts) if first and not covered(change[0], allow)]
+        if changes:
+            raise ConfigError(
+                f"{self.path} was started from something else: {told(changes)}. Bring it back, or allow another: "
+                f"'resume.allow=[{','.join(dict.fromkeys(key.split('.')[0] for key, *_ in changes))}]'"
+            )
         if self.main:
             name = "provenance_resumed.json" if self.started else "provenance.json"
             write_text(self.path / name, json.dumps(facts, indent=2))
@@ -226,15 +242,6 @@ def plain_config(config: DictConfig | ListConfig) -> Any:
     return OmegaConf.to_container(config, resolve=True)
 
 
-def differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted keys at which two plain configs differ, with both values (None where there is none)."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *(k for k in now if k not in before)]:
-            yield from differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-    elif before != now:
-        yield path, before, now
-
-
 def load_config(run: str | Path) -> DictConfig:
     """The config of a finished or interrupted run.
 
@@ -245,13 +252,9 @@ def load_config(run: str | Path) -> DictConfig:
     if not file.is_file():
         raise RunError(f"{run} holds no run: there is no config.yaml in it; give the directory of a training run")
     try:
-        plain = plain_yaml(file.read_text(), file)
+        config = OmegaConf.create(only_values(plain_yaml(file.read_text(), file), file))
     except YamlError as error:
         raise RunError(f"{error}; no training run writes such a file, and it is not to be trusted") from error
-    # A run writes values. What is looked up when the file is read could carry a secret of ours into an address.
-    if found := next(interpolations(plain), None):
-        raise RunError(f"{file}: {found} is looked up elsewhere, which no training run writes; it is not to be trusted")
-    config = OmegaConf.create(plain)
     if not isinstance(config, DictConfig) or "model" not in config:
         raise RunError(f"{file} is not the config of a training run: it has no 'model'")
     return config
@@ -299,14 +302,3 @@ def without_weights(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: None if key == "weights" else without_weights(value) for key, value in node.items()}
     return [without_weights(value) for value in node] if isinstance(node, list) else node
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a small file whole, or not at all."""
-    aside = file.with_name(f".{file.name}.writing")
-    aside.write_text(text)
-    os.replace(aside, file)
-
-
-def _covered(key: str, patterns: Sequence[str]) -> bool:
-    return any(key == p or key.startswith(f"{p}.") for p in patterns)

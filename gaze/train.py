@@ -55,7 +55,7 @@ def main(cfg: DictConfig) -> float:
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
             callbacks=chosen(cfg, "callback"),
         )
-        run.made_from(provenance(model, {"train": trainer.train_set, "val": trainer.val_set}))
+        run.made_from(provenance(model, {"train": trainer.train_set, "val": trainer.val_set}), cfg.resume.allow)
         with run.logged(build(cfg.logger), sweep_name()), closing(hardware):
             best = trainer.fit()
     return best[cfg.trainer.monitor]

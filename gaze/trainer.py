@@ -116,7 +116,7 @@ class Trainer:
         self.epochs, self.accumulate, self.clip_norm, self.amp = epochs, accumulate, clip_norm, amp
         self.monitor, self.mode = monitor, mode
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
-        self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device)
+        self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device, run.last)
         self.plan = BatchPlan(
             len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas, train_set.order
         )
@@ -215,6 +215,11 @@ class Trainer:
 
     # --- around it -----------------------------------------------------------------------------
 
+    @property
+    def models(self) -> tuple[nn.Module, ...]:
+        """What is trained, and what is validated where that is another one."""
+        return (self.model,) if self.eval_model is self.model else (self.model, self.eval_model)
+
     def prepare(self) -> None:
         """Wrap the model for training; again after parameters were frozen or thawed."""
         self.net = self.hardware.prepare(self.model)
@@ -268,6 +273,7 @@ class Trainer:
             callback.fit_start(self)
             if name in state.get("callbacks", {}):
                 callback.load_state_dict(state["callbacks"][name])
+        self.guard.check(*self.models)
         if not any(p.requires_grad for p in self.model.parameters()):
             raise ValueError("nothing to train: every parameter of the model is frozen; see callback.unfreeze")
 

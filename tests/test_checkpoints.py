@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from gaze import checkpoints
-from gaze.checkpoints import CheckpointError, Checkpoints, load_weights, save_weights, verify
+from gaze.checkpoints import CheckpointError, Checkpoints, load_weights, save_weights
+from gaze.manifests import verify, write_manifest
 from tests.stubs.line import Net
 
 
@@ -52,6 +53,8 @@ def test_nothing_saved_is_no_error(tmp_path):
     assert Checkpoints(tmp_path / "last").load(Net()) is None
 
 
+@pytest.mark.fault("K7")
+@pytest.mark.fault("K8")
 @pytest.mark.parametrize("name", ["model.safetensors", "state.pt", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_every_kind_of_damage_falls_back_and_says_so(two, name, damage, caplog):
@@ -74,6 +77,7 @@ def test_every_kind_of_damage_falls_back_and_says_so(two, name, damage, caplog):
     assert "falling back to step 1" in caplog.text
 
 
+@pytest.mark.fault("K8")
 def test_nothing_intact_is_an_error_that_names_what_is_wrong(two):
     for step in (1, 2):
         (two.path(step) / "state.pt").write_bytes(b"")
@@ -81,6 +85,7 @@ def test_nothing_intact_is_an_error_that_names_what_is_wrong(two):
         two.load(Net())
 
 
+@pytest.mark.fault("K6")
 @pytest.mark.parametrize("where", ["save_file", "torch.save", "fsync", "replace"])
 def test_a_full_disk_leaves_the_previous_checkpoint_intact(two, monkeypatch, where):
     def full(*args, **kwargs):
@@ -95,11 +100,13 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(two, monkeypatch, whe
     assert not list(two.directory.glob(".writing*"))
 
 
+@pytest.mark.fault("K4")
 def test_a_half_written_checkpoint_is_not_seen(two):
     shutil.copytree(two.path(2), two.directory / ".writing-00000009")
     assert two.steps() == [1, 2]
 
 
+@pytest.mark.fault("X3")
 def test_the_weights_of_another_model_are_refused_with_names(tmp_path):
     save_weights(Net(width=8), tmp_path / "model.safetensors")
     before = model(5)
@@ -127,6 +134,7 @@ def test_tied_weights_are_stored_once_and_come_back(tmp_path):
     assert (tmp_path / "tied.safetensors").stat().st_size < 2 * 64 + 300
 
 
+@pytest.mark.fault("X1")
 def test_a_pickle_is_never_executed(two, tmp_path):
     class Bomb:
         def __reduce__(self):
@@ -134,7 +142,7 @@ def test_a_pickle_is_never_executed(two, tmp_path):
 
     torch.save({"step": Bomb()}, two.path(2) / "state.pt")
     (two.path(2) / "manifest.json").unlink()
-    checkpoints._write_manifest(two.path(2), 2)  # an attacker can compute checksums, too
+    write_manifest(two.path(2), 2)  # an attacker can compute checksums, too
     assert verify(two.path(2)) is None
     with pytest.raises(CheckpointError, match="holds more than tensors"):
         two.load(Net())
@@ -149,6 +157,7 @@ def test_going_back_gives_up_what_came_later(two):
     assert weight(net) == 7
 
 
+@pytest.mark.fault("K4")
 def test_a_failed_replacement_of_the_same_step_keeps_the_old_one(two, monkeypatch):
     real, calls = os.replace, []
 

@@ -40,6 +40,7 @@ def ended(monkeypatch):
     return run
 
 
+@pytest.mark.fault("O1")
 @pytest.mark.parametrize(
     "error",
     [

@@ -47,6 +47,7 @@ def test_lines_are_strict_json_with_nan_and_infinity(tmp_path):
     assert record == {"step": 3, "train/loss": "NaN", "val/a": "Infinity", "val/b": "-Infinity", "val/c": 0.5}
 
 
+@pytest.mark.fault("K1")
 @given(st.integers(0, 200))
 @settings(deadline=None, max_examples=50, derandomize=True)
 def test_a_torn_last_line_costs_only_itself(tmp_path_factory, cut):
@@ -132,6 +133,7 @@ def test_best_ignores_what_is_not_finite():
     assert monitored({"trainer": {"monitor": "min_l2", "mode": "maximize"}}) == ("val/min_l2", "maximize")
 
 
+@pytest.mark.fault("K6")
 def test_a_full_disk_is_reported_and_the_next_line_is_whole(tmp_path, monkeypatch):
     import os
 

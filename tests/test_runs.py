@@ -49,6 +49,7 @@ def test_a_run_knows_the_sizes_of_the_pictures_it_was_trained_on(tmp_path):
     assert (loaded.face_size, loaded.eye_size, loaded.image_size) == ((40, 40), (24, 32), None)
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize(
     "target", ["os.system", "torch.load", "gaze.runs.os.system", "gaze.runs.yaml.unsafe_load", "builtins.exec"]
 )
@@ -60,6 +61,7 @@ def test_a_run_that_names_foreign_code_is_refused(tmp_path, target):
         load_model(tmp_path)
 
 
+@pytest.mark.fault("X2")
 def test_a_config_that_names_foreign_code_is_refused_at_the_entry():
     node = OmegaConf.create({"callback": {"x": {"_target_": "os.system", "command": "true"}}})
     with pytest.raises(
@@ -70,6 +72,7 @@ def test_a_config_that_names_foreign_code_is_refused_at_the_entry():
         build(node)
 
 
+@pytest.mark.fault("X2")
 def test_yaml_aliases_that_could_unfold_are_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("a: &a [1, 1]\nmodel: [*a, *a]\n")
     with pytest.raises(RunError, match="uses YAML aliases"):
@@ -96,6 +99,7 @@ def hold(path, taken, leave):
         leave.wait(30)
 
 
+@pytest.mark.fault("K10")
 def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp_path):
     start = context()
     taken, leave = start.Event(), start.Event()
@@ -113,6 +117,7 @@ def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
+@pytest.mark.fault("K9")
 def test_going_on_with_another_config_is_refused_unless_named(tmp_path):
     def config(**changes):
         return OmegaConf.create({"seed": 0, "trainer": {"epochs": 3}, "hardware": {"workers": 2}} | changes)
@@ -136,6 +141,7 @@ def test_differences_name_added_removed_and_changed_keys():
 WRITES = {"_target_": "gaze.runs.write_text", "file": {"_target_": "pathlib.Path", "path": "x"}, "text": "gotcha"}
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize(
     "target",
     ["gaze.runs.write_text", "gaze.loggers.store.database", "gaze.loggers.resend.resend", "gaze.environment.git_state",
@@ -154,6 +160,7 @@ def test_hydra_s_own_keys_beyond_target_and_partial_are_refused(key):
         check(OmegaConf.create({"x": {"_target_": "gaze.callbacks.ema.EMA", key: []}}))
 
 
+@pytest.mark.fault("K1")
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path):
     start = context()
     taken = start.Event()

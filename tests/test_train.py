@@ -18,7 +18,7 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 
 import gaze.train
-from gaze.checkpoints import verify
+from gaze.manifests import verify
 from gaze.runs import load_model
 from tests.datasets.clip_folders import write_shows
 from tests.datasets.folders import write_gazefollow_folder

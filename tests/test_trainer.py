@@ -91,6 +91,7 @@ def whole(tmp_path_factory):
 
 
 # A block opens after 6, where the reference cannot resume. Workers matter at an epoch's end and amid one.
+@pytest.mark.fault("K2")
 @pytest.mark.parametrize(("workers", "step"), [(0, 1), (0, 6), (0, 9), (0, 12), (0, 23), (2, 6), (2, 9)])
 def test_a_stop_at_any_step_changes_nothing_in_the_end(tmp_path, whole, step, workers):
     part = line_trainer(tmp_path / "part", everything(StopAt(step)), workers=workers)
@@ -113,6 +114,7 @@ def test_the_checkpoint_comes_last_wherever_it_stands(tmp_path):
     assert list(trainer.callbacks) == ["log", "ema", "checkpoint"]
 
 
+@pytest.mark.fault("O1")
 def test_accumulation_equals_the_larger_batch(tmp_path):
     model = Net(dropout=0.0)
     for module in model.modules():
@@ -138,6 +140,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     assert again.progress.step == first.progress.step
 
 
+@pytest.mark.fault("N1")
 def test_a_loss_that_is_not_finite_names_step_term_and_samples_and_spares_the_weights(tmp_path):
     trainer = line_trainer(tmp_path, objective=Objective({"squared": Squared(break_at=7)}))
     with pytest.raises(
@@ -154,6 +157,8 @@ def test_a_loss_that_is_not_finite_names_step_term_and_samples_and_spares_the_we
     )
 
 
+@pytest.mark.fault("N1")
+@pytest.mark.fault("N2")
 def test_bad_steps_are_skipped_counted_and_bounded(tmp_path, caplog):
     objective = Objective({"squared": Squared(break_at=7)})
     with caplog.at_level(logging.WARNING):
@@ -184,6 +189,7 @@ def test_mixed_precision_learns_and_losses_stay_float32(tmp_path, amp_dtype):
     assert (trainer.scaler.get_scale() > 1) == (amp_dtype == "float16")
 
 
+@pytest.mark.fault("N3")
 def test_a_small_clip_norm_bounds_the_update(tmp_path):
     model = Net(dropout=0.0)
     before = [p.detach().clone() for p in model.parameters()]
@@ -284,6 +290,7 @@ def test_last_keeps_the_newest_whatever_its_figure(tmp_path, monkeypatch):
     assert best(lines, "val/mae", "last") == lines[-1] != best(lines, "val/mae", "minimize")
 
 
+@pytest.mark.fault("K6")
 def test_a_failed_save_does_not_end_training_but_a_failed_last_one_is_reported(tmp_path, monkeypatch, caplog):
     from gaze import checkpoints
     from gaze.checkpoints import CheckpointError
@@ -325,6 +332,7 @@ def test_line_is_split_in_disjoint_positions():
     assert not set(map(tuple, Line("train").x.tolist())) & set(map(tuple, Line("val").x.tolist()))
 
 
+@pytest.mark.fault("K9")
 def test_a_learning_rate_that_may_change_does(tmp_path):
     part = line_trainer(tmp_path, everything(StopAt(7)), lr=0.02)
     with pytest.raises(Interrupted):
@@ -334,6 +342,7 @@ def test_a_learning_rate_that_may_change_does(tmp_path):
     assert {group["base_lr"] for group in rest.optimizer.param_groups} == {0.5}
 
 
+@pytest.mark.fault("K9")
 def test_another_division_into_steps_is_refused(tmp_path):
     part = line_trainer(tmp_path, everything(StopAt(7)))
     with pytest.raises(Interrupted):
@@ -353,6 +362,8 @@ class Poisoned(Line):
         return batch.map(lambda t: t * float("nan") if t.is_floating_point() else t) if index == 13 else batch
 
 
+@pytest.mark.fault("N1")
+@pytest.mark.fault("N4")
 def test_a_poisoned_sample_spoils_neither_weights_nor_statistics_nor_the_average(tmp_path):
     callbacks = {"ema": EMA(), "log": Log(every_steps=3), "checkpoint": Checkpoint()}
     trainer = line_trainer(tmp_path, callbacks, train_set=Poisoned("train"), on_nonfinite="skip")
@@ -363,6 +374,7 @@ def test_a_poisoned_sample_spoils_neither_weights_nor_statistics_nor_the_average
     assert all(v == v for e in trainer.run.journal.read() for k, v in e.values.items() if k != "train/grad_norm")
 
 
+@pytest.mark.fault("N1")
 def test_an_infinite_loss_with_finite_gradients_moves_nothing(tmp_path):
     class Infinite(Squared):
         def forward(self, prediction, batch, progress):
@@ -379,6 +391,7 @@ def test_a_model_that_fails_on_a_part_of_validation_has_no_good_figure(tmp_path)
     assert trainer.validate()["loss"] != trainer.validate()["loss"]
 
 
+@pytest.mark.fault("N2")
 def test_overflow_without_end_is_said(tmp_path):
     class Endless(Squared):
         def forward(self, prediction, batch, progress):
@@ -406,6 +419,7 @@ def test_best_that_could_not_be_written_fails_the_run(tmp_path, monkeypatch):
         line_trainer(tmp_path).fit()
 
 
+@pytest.mark.fault("K6")
 def test_a_full_disk_delays_the_journal_and_ends_nothing(tmp_path, monkeypatch, caplog):
     from gaze.journal import Journal
 
@@ -429,6 +443,7 @@ def test_a_full_disk_delays_the_journal_and_ends_nothing(tmp_path, monkeypatch, 
     assert [e.step for e in trainer.run.journal.read() if "train/loss" in e.values] == list(range(3, 25, 3))
 
 
+@pytest.mark.fault("K2")
 def test_a_signal_while_validating_is_heard_and_costs_nothing(tmp_path):
     class Stopping(Line):
         def sample(self, index, generator):

@@ -21,8 +21,9 @@ def main(cfg: DictConfig) -> None:
     from gaze.audit.auditing import audit
     from gaze.audit.reference import on_faces
     from gaze.audit.verdicts import WRONG
+    from gaze.durable import write_text
     from gaze.pictures.sheet import save_picture
-    from gaze.runs import build, load_model, write_text
+    from gaze.runs import build, load_model
 
     predict = None if cfg.run is None else on_faces(load_model(cfg.run), build(cfg.hardware), cfg.amp)
     audits = [audit(source, predict, cfg.most, cfg.faces, cfg.batch_size) for source in sources(cfg)]

@@ -29,6 +29,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.directions.submission import submit, without_labels
     from gaze.directions.table import holds_directions
     from gaze.directions.table import read_predictions as read_directions
+    from gaze.durable import write_text
     from gaze.environment import environment
     from gaze.evaluation import on_batches
     from gaze.folds import evaluate_folds
@@ -38,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     from gaze.redirection import evaluation as heads
     from gaze.redirection.reports import report as report_heads
     from gaze.run_data import dataset_node
-    from gaze.runs import build, check, chosen, load_config, load_model, plain_config, write_text
+    from gaze.runs import build, check, chosen, load_config, load_model, plain_config
     from gaze.screens import evaluation as screens
     from gaze.screens.table import read_predictions as read_points
     from gaze.tables import figure_table, part_table

@@ -69,10 +69,11 @@ class Checkpoint(Callback):
             self._save_last(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        self._look(trainer)
         if trainer.improved and trainer.hardware.main:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
             self._try("best", lambda: self._save(trainer, trainer.run.best, trainer.eval_model, facts))
-        self._save_last(trainer)
+        self._write_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
         if self.saved != (trainer.progress.step, trainer.epoch):
@@ -82,12 +83,21 @@ class Checkpoint(Callback):
             raise failure
 
     def _save_last(self, trainer: Trainer) -> None:
-        trainer.guard.look()  # never save what a bad step led to without saying so
+        self._look(trainer)
+        self._write_last(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        """Never save what a bad step led to without saying so."""
+        trainer.guard.look()
+        trainer.guard.check(*trainer.models)
+
+    def _write_last(self, trainer: Trainer) -> None:
         self.saved_at = time.monotonic()
         now = (trainer.progress.step, trainer.epoch)
-        if trainer.hardware.main and self._try(
-            "last", lambda: self._save(trainer, trainer.run.last, trainer.model, trainer.state_dict())
-        ):
+        if not trainer.hardware.main:
+            return
+        trainer.run.journal.flush()
+        if self._try("last", lambda: self._save(trainer, trainer.run.last, trainer.model, trainer.state_dict())):
             self.saved = now
 
     def _save(self, trainer: Trainer, kept: Checkpoints, model: nn.Module, state: Mapping[str, Any]) -> None:

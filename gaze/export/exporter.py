@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
+from gaze.durable import write_text
 from gaze.errors import UserError
 from gaze.export.baked import forget_checks, refuse_baked
 from gaze.export.card import card_beside
@@ -26,7 +27,7 @@ from gaze.export.scenes import Scenes
 from gaze.export.screens import Screens
 from gaze.export.verification import Checks, Latency, largest_difference, latencies, one_thread
 from gaze.models.inputs import taken_by
-from gaze.runs import load_config, load_model, write_text
+from gaze.runs import load_config, load_model
 from gaze.types import DirectionInputs, SceneInputs, ScreenInputs
 
 T = TypeVar("T")

@@ -243,7 +243,8 @@ def _finished(part: Part, key: str) -> Part | None:
 
 def _agree(out: Path, plan: Mapping[str, Any], overwrite: bool) -> None:
     """Refuse a folder that holds something else; write down what it will hold."""
-    from gaze.runs import differences, write_text
+    from gaze.durable import write_text
+    from gaze.resumed import differences
 
     file = out / PLAN
     plain = json.loads(json.dumps(plan, default=str))

@@ -40,8 +40,8 @@ def trainer(tmp_path):
     callback = Checkpoint(leave_out="backbone")
     return SimpleNamespace(
         model=model, eval_model=model, run=run, callbacks={"checkpoint": callback}, epoch=1, improved=True,
-        progress=SimpleNamespace(step=7), guard=SimpleNamespace(look=lambda: None), state_dict=dict,
-        hardware=SimpleNamespace(main=True),
+        progress=SimpleNamespace(step=7), state_dict=dict, models=(model,),
+        guard=SimpleNamespace(look=lambda: None, check=lambda *models: None), hardware=SimpleNamespace(main=True),
     )  # fmt: skip
 
 

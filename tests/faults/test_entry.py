@@ -68,6 +68,7 @@ def alive(group: int) -> bool:
     return True
 
 
+@pytest.mark.fault("K2")
 @pytest.mark.slow
 @pytest.mark.parametrize(("signum", "everyone", "code"), [(signal.SIGTERM, False, 143), (signal.SIGINT, True, 130)])
 def test_a_signal_saves_the_run_and_it_goes_on(home, running, signum, everyone, code):
@@ -87,6 +88,7 @@ def test_a_signal_saves_the_run_and_it_goes_on(home, running, signum, everyone, 
     assert f"at step {int(newest.name.removeprefix('step-'))}" in err
 
 
+@pytest.mark.fault("K10")
 @pytest.mark.slow
 def test_a_second_run_in_the_directory_is_refused_at_once(home, running):
     begun = time.monotonic()

@@ -26,6 +26,7 @@ from gaze.faces.xgaze_h5 import XGazeH5
 from gaze.head_views.archives import find_archives, members_of
 from gaze.head_views.layout import keys_of
 from gaze.head_views.scan import scanned
+from gaze.manifests import FIRST
 from gaze.tensor_files import read_tensors
 from tests.head_views.files import Person, write
 
@@ -172,7 +173,7 @@ def test_a_list_of_files_that_leaves_its_folder_is_refused(tmp_path, name):
 def test_a_checkpoint_names_no_file_outside_of_it(tmp_path):
     (tmp_path / "outside").write_bytes(b"x")
     (tmp_path / "step-1").mkdir()
-    facts = {"format": 1, "files": {"../outside": {"bytes": 1, "crc32": 2363233923}}}
+    facts = dict.fromkeys(FIRST) | {"format": 1, "files": {"../outside": {"bytes": 1, "crc32": 2363233923}}}
     (tmp_path / "step-1" / "manifest.json").write_text(json.dumps(facts))
     assert "../outside is no file of a checkpoint" in str(verify(tmp_path / "step-1"))
 

@@ -55,6 +55,8 @@ def uninterrupted(tmp_path_factory):
     return outcome(run)
 
 
+@pytest.mark.fault("K1")
+@pytest.mark.fault("P1")
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_killed_at_random_steps_and_resumed(tmp_path, workers, uninterrupted):
     for step in sorted(random.Random(workers).sample(range(1, STEPS), 3)):
@@ -79,6 +81,7 @@ def fit_killed_in_a_save(path, call):
     fit(path)
 
 
+@pytest.mark.fault("K4")
 @pytest.mark.parametrize("call", [1, 2, 5, 8, 13])
 def test_killed_while_a_checkpoint_is_written(tmp_path, call, uninterrupted):
     assert exit_code(fit_killed_in_a_save, tmp_path, call) == -signal.SIGKILL
@@ -88,6 +91,7 @@ def test_killed_while_a_checkpoint_is_written(tmp_path, call, uninterrupted):
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.fault("K7")
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, uninterrupted, caplog):
     exit_code(fit, tmp_path, 0, 11)
     newest = max((tmp_path / "last").iterdir())

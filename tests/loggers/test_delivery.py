@@ -51,6 +51,7 @@ def test_everything_arrives_and_reads_back(run, uri):
     assert "mlflow.json" not in names
 
 
+@pytest.mark.fault("X5")
 def test_the_model_carries_its_signature_and_no_secret_leaves(run, uri, tmp_path):
     from mlflow.artifacts import download_artifacts
     from mlflow.models import Model
@@ -100,6 +101,7 @@ def test_a_journal_rewound_between_deliveries_of_one_process(run, uri):
     assert history(connect(uri), delivery.run_id) == [0, 10, 20, 30, 40, 50]
 
 
+@pytest.mark.fault("T1")
 def test_an_interrupted_batch_is_not_doubled(run, uri, monkeypatch):
     train(run, [0, 10])
     ledger = Ledger(run)

@@ -90,6 +90,7 @@ def test_a_run_arrives_and_a_resumed_one_goes_on_in_the_same(run, uri):
     assert client.get_run(first).info.status == "FINISHED"
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 def test_nothing_is_lost_behind_a_closed_port(run, uri, caplog):
     logger = MLflow("toy", f"http://me:pw@127.0.0.1:{free_port()}", flush_s=30.0, **QUICK)
@@ -113,6 +114,7 @@ def test_nothing_is_lost_behind_a_closed_port(run, uri, caplog):
     assert "nothing was missing" in resend(run, uri)
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 def test_a_store_that_never_answers_costs_flush_s(run, caplog):
     with socket.socket() as deaf:
@@ -131,6 +133,7 @@ def test_a_store_that_never_answers_costs_flush_s(run, caplog):
     assert Ledger(run).status == "FINISHED"
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 def test_a_server_that_only_fails_is_one_warning(run, caplog):
     class Broken(http.server.BaseHTTPRequestHandler):
@@ -156,6 +159,7 @@ def test_a_server_that_only_fails_is_one_warning(run, caplog):
     assert Ledger(run).status == "FINISHED"
 
 
+@pytest.mark.fault("T3")
 @pytest.mark.slow
 def test_a_database_that_somebody_else_locks_gets_everything_afterwards(run, uri, caplog):
     caplog.set_level(logging.INFO, logger="gaze")
@@ -172,6 +176,7 @@ def test_a_database_that_somebody_else_locks_gets_everything_afterwards(run, uri
     assert "has everything now" in caplog.text
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 def test_an_unwritable_database_is_one_warning(run, tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder")
@@ -183,6 +188,7 @@ def test_an_unwritable_database_is_one_warning(run, tmp_path, caplog):
     assert "send=true" in caplog.text
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 def test_a_killed_training_is_reported_as_killed(run, uri):
     code = (
@@ -199,6 +205,7 @@ def test_a_killed_training_is_reported_as_killed(run, uri):
     assert history(client, run_id(run, uri)) == [5]
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_server_that_dies_midway_gets_every_point_once(run, tables, tmp_path, caplog):

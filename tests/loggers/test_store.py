@@ -22,6 +22,7 @@ def test_files_go_beside_the_database():
     assert artifact_location("postgresql://host/db", "s3://bucket/runs/", "x") == "s3://bucket/runs/x"
 
 
+@pytest.mark.fault("T4")
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///a/mlruns", "sqlite://", "sqlite:///", "outputs/mlflow.db"])
 def test_a_file_store_is_refused_with_the_remedy(uri):
     with pytest.raises(ValueError, match=r"sqlite:///outputs/mlflow\.db"):
@@ -34,6 +35,7 @@ def test_a_bare_database_needs_a_place_for_files():
     assert "pw" not in str(raised.value)
 
 
+@pytest.mark.fault("T2")
 @pytest.mark.slow
 def test_two_processes_can_make_the_same_new_database(tmp_path):
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
