@@ -22,7 +22,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
+from gaze.checkpoints import Checkpoints, load_into
 from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
@@ -34,6 +34,7 @@ from gaze.plain_yaml import YamlError, only_values, plain_yaml
 from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
+from gaze.stores.addresses import with_credentials
 from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
     "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
-    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae",
+    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae", "study", "objectives", "trial",
 }  # fmt: skip
 
 
@@ -216,6 +217,7 @@ def check_stack(config: DictConfig) -> None:
     found = [f"{key!s}: the config has no such key" for key in config if key not in TOP]
     if not isinstance(config.seed, int):
         found.append(f"seed: {config.seed!r} is no whole number")
+    found += with_credentials(plain_config(config))
     if isinstance(config.val_dataset, str):
         found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
     check(config, also=found)
@@ -277,7 +279,7 @@ def load_model(run: str | Path) -> nn.Module:
     path = opened.best.newest() or opened.last.newest()
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
-    load_weights(model, path / WEIGHTS)
+    load_into(model, path)
     for name in ("image_size", "face_size", "eye_size"):
         size = OmegaConf.select(config, f"dataset.{name}")
         setattr(model, name, (size, size) if isinstance(size, int) else None if size is None else tuple(size))

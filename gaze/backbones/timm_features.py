@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import timm
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from gaze.backbones.normalization import Normalize
 from gaze.backbones.patch_tokens import check_levels
 from gaze.backbones.weights import load_weights
+from gaze.shapes_only import shapes_only
 
 # What makes the networks that know these options take images of any size.
 ANY_SIZE = {"dynamic_img_size": True, "strict_img_size": False, "always_partition": True}
@@ -106,9 +108,7 @@ def timm_blocks(network: Any) -> list[list[nn.Parameter]]:
 
 def options_for(name: str, output_stride: int | None = None) -> dict[str, Any]:
     """Those of `ANY_SIZE` that this network knows, and the stride to end with."""
-    with torch.device("meta"):
-        kind = type(timm.create_model(name, num_classes=0))
-    known = inspect.signature(kind.__init__).parameters
+    known = inspect.signature(_kind(name).__init__).parameters
     options = {option: value for option, value in ANY_SIZE.items() if option in known}
     if output_stride is None:
         return options
@@ -118,6 +118,13 @@ def options_for(name: str, output_stride: int | None = None) -> dict[str, Any]:
             "dilated, such as a resnet; null keeps its strides"
         )
     return {**options, "output_stride": output_stride}
+
+
+@cache
+def _kind(name: str) -> type:
+    """The class of a network, which timm tells of none that it has not made."""
+    with shapes_only():
+        return type(timm.create_model(name, num_classes=0))
 
 
 def without_classifier(state: Mapping[str, Tensor], network: Any) -> dict[str, Tensor]:

@@ -17,26 +17,28 @@ class Timing(NamedTuple):
     median: float
 
 
-def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, Timing]:
+def interleaved(
+    candidates: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, wall: bool = False
+) -> dict[str, Timing]:
     """What one call of each candidate takes. They are called in turn, `rounds` times after a warm-up.
 
     On a CPU processor time is counted, which other processes disturb least; with more than one thread it is
     the sum over threads. On an accelerator, wall time until the device has finished.
+
+    Args:
+        wall: count wall time on a CPU, too: for calls that wait, or whose work other processes do.
     """
+    now = time.perf_counter if wall or device.type != "cpu" else time.process_time
     taken: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds + 1):
         for name, call in candidates.items():
             _wait(device)
-            begun = _now(device)
+            begun = now()
             call()
             _wait(device)
             if turn:  # the first is the warm-up
-                taken[name].append(_now(device) - begun)
+                taken[name].append(now() - begun)
     return {name: Timing(min(times), statistics.median(times)) for name, times in taken.items()}
-
-
-def _now(device: torch.device) -> float:
-    return time.process_time() if device.type == "cpu" else time.perf_counter()
 
 
 def _wait(device: torch.device) -> None:

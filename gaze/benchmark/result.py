@@ -1,4 +1,4 @@
-"""What one workload found."""
+"""What one workload found: how much faster we are than others, or what something of ours costs."""
 
 from __future__ import annotations
 
@@ -52,3 +52,49 @@ class Result:
                 }
             )
         return rows
+
+    def lines(self) -> list[str]:
+        """What is said as soon as it is known."""
+        return [f"{self.name}, {row['ours']}: {row['ratio']:.2f} x" for row in self.rows()]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something of ours takes, beside the same without us."""
+
+    name: str
+    unit: str  # what one of `units` is
+    units: float  # in one call
+    seconds: Mapping[str, Timing]  # of a call: "bare", which is the same without us, and variants of ours
+    most: Mapping[str, float]  # variant -> seconds of one unit that we allow ourselves
+    difference: float | None = None  # of the answers of both; None: there are none to compare
+
+    def rows(self) -> list[dict[str, object]]:
+        """One row for each variant of ours; times of one unit, of the best calls."""
+        bare = self.seconds["bare"]
+        rows: list[dict[str, object]] = []
+        for variant, timing in self.seconds.items():
+            if variant == "bare":
+                continue
+            allowed = self.most.get(variant)
+            rows.append(
+                {
+                    "workload": self.name,
+                    "ours": variant,
+                    "unit": self.unit,
+                    "ms": 1e3 * timing.best / self.units,
+                    "ms_median": 1e3 * timing.median / self.units,
+                    "bare_ms": 1e3 * bare.best / self.units,
+                    "more_ms": 1e3 * (timing.best - bare.best) / self.units,
+                    "more_share": timing.best / bare.best - 1.0,
+                    "more_share_of_medians": timing.median / bare.median - 1.0,
+                    "most_ms": None if allowed is None else 1e3 * allowed,
+                    "within": allowed is None or timing.best / self.units <= allowed,
+                    "same": not self.difference,
+                }
+            )
+        return rows
+
+    def lines(self) -> list[str]:
+        """What is said as soon as it is known."""
+        return [f"{self.name}, {row['ours']}: {row['more_ms']:.3g} ms more per {self.unit}" for row in self.rows()]

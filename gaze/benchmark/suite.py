@@ -14,20 +14,24 @@ from rich.table import Table
 
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.loader_speed import loader
+from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import fusion_compiled, moe_training
 from gaze.benchmark.prompt_speed import faces_cached, prompts
 from gaze.benchmark.raster_speed import raster_training, raster_views
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.scene_speed import SceneSpeed
 from gaze.benchmark.screen_speed import screen_training
+from gaze.benchmark.startup_speed import startup
+from gaze.benchmark.sweep_speed import sweep
+from gaze.benchmark.trainer_speed import trainer
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.models.gazelle import GazeLLE
 
-Suite = Mapping[str, Callable[[], Iterator[Result]]]
+Suite = Mapping[str, Callable[[], Iterator[Result | Cost]]]
 
 
 def workloads(
@@ -57,10 +61,14 @@ def workloads(
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
         "redirector": lambda: redirector(rounds, hardware),
+        "trainer": lambda: trainer(rounds, hardware),
+        "logging": lambda: waiting(rounds),
+        "startup": lambda: iter([startup(rounds)]),
+        "sweep": lambda: iter([sweep()]),
     }
 
 
-def run(suite: Suite, only: Sequence[str], out: str | Path, hardware: Hardware) -> list[Result]:
+def run(suite: Suite, only: Sequence[str], out: str | Path, hardware: Hardware) -> list[Result | Cost]:
     """Run the workloads `only`, print a table, and append a JSON line for each row to `out`.
 
     Raises:
@@ -75,15 +83,21 @@ def run(suite: Suite, only: Sequence[str], out: str | Path, hardware: Hardware) 
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-    results, console = [], Console()
+    results: list[Result | Cost] = []
+    console = Console()
     with console.status("") as status:
         for name in only:
             status.update(f"{name} …")
             for result in suite[name]():
                 results.append(result)
-                console.print(*[f"{result.name}, {r['ours']}: {r['ratio']:.2f} x" for r in result.rows()], sep="\n")
+                console.print(*result.lines(), sep="\n")
                 _append(Path(out), [machine | row for row in result.rows()])
-    console.print(_table(results))
+    for table in (
+        _table([result for result in results if isinstance(result, Result)]),
+        _costs([result for result in results if isinstance(result, Cost)]),
+    ):
+        if table.row_count:
+            console.print(table)
     console.print(f"kept in {out}")
     return results
 
@@ -108,5 +122,25 @@ def _table(results: Sequence[Result]) -> Table:
             f"{row['fair_ratio']:.2f}" if row["fair_ratio"] else "",
             f"{row['limit_share']:.0%}" if row["limit_share"] else "",
             f"{row['difference']:.1e}" + ("" if row["same"] else " TOO LARGE"),
+        )
+    return sheet
+
+
+def _costs(results: Sequence[Cost]) -> Table:
+    sheet = Table(
+        "workload", "ours", title="what things of ours take, best of the rounds (medians)", title_justify="left"
+    )
+    for heading in ("ms", "at most", "without us", "more", "share", ""):
+        sheet.add_column(heading, justify="right")
+    for row in (row for result in results for row in result.rows()):
+        sheet.add_row(
+            f"{row['workload']}",
+            f"{row['ours']}",
+            f"{row['ms']:.4g} ({row['ms_median']:.4g})",
+            f"{row['most_ms']:.4g}" if row["most_ms"] else "",
+            f"{row['bare_ms']:.4g}",
+            f"{row['more_ms']:.3g}",
+            f"{row['more_share']:.1%} ({row['more_share_of_medians']:.1%})",
+            ("" if row["within"] else "TOO LONG") + ("" if row["same"] else " DIFFERS"),
         )
     return sheet

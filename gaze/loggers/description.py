@@ -12,7 +12,7 @@ from gaze.plain_yaml import plain_yaml
 
 KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 8000  # characters that MLflow takes
 MANY = 20  # a mapping with more leaves than this becomes one tag
-SHOWN = {"git.commit": "mlflow.source.git.commit", "command": "mlflow.source.name"}  # a run's page has a place for them
+SHOWN = {"git.commit": "mlflow.source.git.commit"}  # a run's page has a place for it
 PLUMBING = ("_partial_", "_convert_", "_recursive_", "_args_")  # says how to build, not what
 
 
@@ -52,6 +52,8 @@ def tags(environment: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, 
     for ours, theirs in SHOWN.items():
         if ours in found:
             found[theirs] = found.pop(ours)
+    if words := found.get("command", "").split():  # the list of runs shows what follows the last slash
+        found["mlflow.source.name"] = words[0]
     return found | {"mlflow.source.type": "LOCAL"}
 
 

@@ -9,6 +9,7 @@ import torch
 
 from gaze.fusions.latents import LatentFusion
 from gaze.heads.point import PointHead
+from gaze.shapes_only import shapes_only
 from gaze.types import ScreenInputs
 from tests.models.screens import count, without_memory
 
@@ -32,7 +33,7 @@ def whole(name):
 @pytest.mark.parametrize(("face", "eye", "towers", "millions"), TABLE)
 def test_fusion_and_head_make_up_what_the_table_counts_beside_whole_networks(face, eye, towers, millions):
     """It counts timm's networks with all that stands behind their last maps."""
-    with torch.device("meta"):
+    with shapes_only():
         trunks = [whole(face), *(whole(eye) for _ in range(towers))]
         channels = {"face": trunks[0].num_features, **dict.fromkeys(EYES, trunks[1].num_features)}
         fusion = LatentFusion(channels)
@@ -43,7 +44,7 @@ def test_fusion_and_head_make_up_what_the_table_counts_beside_whole_networks(fac
 @pytest.mark.parametrize(("model", "row"), [("pog_mobile", 0), ("pog_mobile_small", 5)])
 def test_our_models_leave_out_what_stands_behind_the_last_maps_and_nothing_else(model, row):
     face, eye, towers, millions = TABLE[row]
-    with torch.device("meta"):
+    with shapes_only():
         unread = sum(count(whole(name).conv_head) for name in (face, *[eye] * towers))
     assert round((count(without_memory(model)) + unread) / 1e6, 2) == millions
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from gaze.models.screen import SHARED, ScreenModel
 from gaze.runs import build, plain_config, without_weights
+from gaze.shapes_only import shapes_only
 from gaze.types import ScreenInputs
 from tests import groups
 from tests.stubs.screen import Trunk
@@ -30,7 +31,7 @@ def composed(name: str, *overrides: str) -> DictConfig:
 
 def without_memory(name: str, *overrides: str) -> nn.Module:
     """The model as it is, on the meta device: names, shapes and counts."""
-    with torch.device("meta"):
+    with shapes_only():
         return build(OmegaConf.create(without_weights(plain_config(composed(name, *overrides).model))))
 
 
@@ -52,7 +53,7 @@ def toy(name: str, *overrides: str) -> nn.Module:
 @cache
 def _shape(trunk: str, side: int) -> tuple[int, tuple[int, int]]:
     """Channels and cells of the map of a trunk, given its config."""
-    with torch.device("meta"):
+    with shapes_only():
         backbone = build(OmegaConf.create(json.loads(trunk)))
         _, channels, *cells = backbone(torch.rand(2, 3, side, side)).shape
     assert channels == backbone.channels

@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from gaze.runs import build, plain_config, without_weights
+from gaze.shapes_only import shapes_only
 from tests import groups
 
 FAMILY = {  # channels, image side, heatmap side, backbone and head parameters; Gaze-LLE's and gazelle-dinov3's
@@ -44,7 +45,7 @@ def count(module):
 def test_sizes_are_the_published_ones(name, suffix):
     channels, image, heatmap, backbone, head = FAMILY[name]
     config = composed(f"gazelle_{name}{suffix}")
-    with torch.device("meta"):
+    with shapes_only():
         model = build(OmegaConf.create(without_weights(plain_config(config.model))))
     extra = INOUT[name.split("_")[0]] if suffix else 0
     left_out = LEFT_OUT.get(name, 0) * channels
@@ -90,7 +91,7 @@ def test_heads_fit_backbones_that_are_trimmed_or_fused(name):
         words = ["backbone.interaction_indexes=[3,5,8]", f"backbone.fuse={fuse}"]
         with initialize_config_module("gaze.conf"):
             config = compose("train", overrides=[f"model=gazelle_{name}", "dir=unused", *words])
-        with torch.device("meta"):
+        with shapes_only():
             model = build(OmegaConf.create(without_weights(plain_config(config.model))))
             side = 2 * model.backbone.stride
             features = model.encode(torch.rand(1, 3, side, side))

@@ -7,6 +7,7 @@ from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from gaze.perceptual.network import PerceptualNetwork
+from gaze.shapes_only import shapes_only
 from gaze.types import DirectionInputs, DirectionPrediction
 
 
@@ -51,7 +52,7 @@ class Lookout(nn.Module):
 def vgg_state(seed=0):
     """As torchvision's vgg16 has it, without what follows the convolutions but one tensor; weights are random."""
     draws = torch.Generator().manual_seed(seed)
-    with torch.device("meta"):
+    with shapes_only():
         layers = make_layers(cfgs["D"])
     state = {}
     for name, tensor in layers.state_dict().items():
