@@ -126,14 +126,16 @@ class _Watching(_MultiProcessingDataLoaderIter):
         return self._told(worker, how, do)
 
     def _hangs(self, worker: int) -> LoaderError:
-        os.kill(self._workers[worker].pid, signal.SIGUSR2)  # see `gaze.loading.outlive_signals`
+        process = self._workers[worker].pid
+        assert process is not None
+        os.kill(process, signal.SIGUSR2)  # see `gaze.loading.outlive_signals`
         time.sleep(POLL_S)
         how = f"gave nothing for {self._timeout:g} s (its stack is above)"
         do = "look at that sample and at the disk that it is on, or raise hardware.loader_timeout_s"
         return self._told(worker, how, do)
 
     def _told(self, worker: int, how: str, do: str) -> LoaderError:
-        process, at = self._workers[worker].pid, int(self._dataset.at[worker])
+        process, at = self._workers[worker].pid, int(self._dataset.at[worker])  # type: ignore[attr-defined]
         self._end()
         last = "it had not begun any sample" if at == NONE else f"its last sample was {at}"
         return LoaderError(f"loader worker {worker} (process {process}) {how}; {last}; {do}")

@@ -15,6 +15,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
+from gaze import parquet_claims
 from gaze.checkpoints import CheckpointError, read_state
 from gaze.datasets.image import ImageError, read_image
 from gaze.errors import UserError
@@ -140,6 +141,7 @@ def parquet_of_one_value(folder):
             file.write_batch(one, row_group_size=1 << 20)
 
     def refused():
+        parquet_claims._claim.cache_clear()
         with pytest.raises(UserError, match=r"runs\.parquet is refused: it claims 8388608 rows in \d+ bytes"):
             read_columns(folder / "runs.parquet", ["frame"])
 
@@ -156,6 +158,7 @@ def parquet_of_one_word(folder):
     assert path.stat().st_size < 2_000_000
 
     def refused():
+        parquet_claims._claim.cache_clear()
         assert parquet_claim(path) == f"face_bytes unfolds to {600_000 * rows} bytes"
 
     return refused
