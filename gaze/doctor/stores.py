@@ -57,6 +57,8 @@ def optuna(case: Case) -> Iterator[Finding]:
     uri = case.value("hydra.sweeper.storage")
     folder = case.run or case.value("hydra.sweep.dir")
     file = None if folder is None else Path(str(folder)) / "study.db"
+    if case.run is not None and file is not None and not file.is_file():  # a trial, whose study is beside it
+        file = case.run.parent / "study.db"
     if isinstance(uri, str) and uri.startswith(SQLITE) and case.run is None:
         file = database(uri)
     elif isinstance(uri, str) and "://" in uri and not uri.startswith(SQLITE):
