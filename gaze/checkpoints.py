@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gaze import sharded, sources
+from gaze.claims import excess, packed
 from gaze.durable import flush, make_directory
 from gaze.manifests import CheckpointError, file_facts, verify, write_manifest
 from gaze.replicas import on_all, on_first
@@ -215,23 +216,28 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
             aliases = json.loads((file.metadata() or {}).get("aliases", "{}"))
+            return tensors | {name: tensors[target] for name, target in aliases.items()}
     except Exception as error:
         raise CheckpointError(f"cannot read weights from {path}: {error}") from error
-    return tensors | {name: tensors[target] for name, target in aliases.items()}
 
 
 def read_state(path: Path) -> dict[str, Any]:
     """What was saved beside the weights; no code in the file is run.
 
     Raises:
-        CheckpointError: the file holds more than data.
+        CheckpointError: the file holds more than data, or claims to be larger than it is.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        claim = packed(path)
+        state: dict[str, Any] = {} if claim else torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and plain values, and is not trusted: {error}"
         ) from error
+    except Exception as error:  # a file that is none raises nearly every type
+        raise CheckpointError(f"{path} can't be read ({type(error).__name__}: {error})") from error
+    if claim := claim or excess(state, path.stat().st_size):
+        raise CheckpointError(f"{path} claims more than it holds, and is not trusted: {claim}")
     return state
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import yaml
 from hydra import compose
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +20,7 @@ from gaze.directions.reports import write_reports
 from gaze.directions.table import OURS, write_predictions
 from gaze.errors import UserError
 from gaze.hardware import Hardware
+from gaze.loggers.description import document
 from gaze.reports.runs import find_runs
 from gaze.run_data import dataset_node
 from gaze.runs import build, check, load_config, load_model, plain_config
@@ -82,7 +82,7 @@ def evaluate_across(
         UserError: a data set is not about directions.
     """
     runs = find_runs(folder)
-    overrides = {run: yaml.safe_load((run / "overrides.yaml").read_text()) for run in runs}
+    overrides = {run: document(run / "overrides.yaml") for run in runs}
     rows = list[dict[str, object]]()
     for run, name in names_of(overrides).items():
         config = load_config(run)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from gaze.errors import UserError
 from gaze.geometry import screen_to_camera_plane, turned_size
+from gaze.plain_yaml import plain_yaml
 
 KINDS = ("phone", "tablet", "laptop", "desktop")
 SIDES = ("top", "bottom", "left", "right", "in_screen")
@@ -97,10 +97,7 @@ def table_hash(devices: Mapping[str, Device]) -> str:
 
 
 def _parse(text: str, source: str) -> dict[str, Device]:
-    try:
-        table = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{source} is not YAML: {error}") from error
+    table = plain_yaml(text, source)
     if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
         raise UserError(f"{source} is not a table of devices; expected, as in {TABLE}, a name and below it its facts")
     return {str(name): _device(str(name), row, source) for name, row in table.items()}

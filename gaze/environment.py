@@ -15,13 +15,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from gaze.loggers.masking import masked
+
 PACKAGES = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "mlflow", "optuna", "torchmetrics", "numpy")
 
 
 def environment() -> dict[str, Any]:
     """Versions, machine and git state as plain values."""
     return {
-        "command": " ".join(sys.argv),
+        "command": masked(" ".join(sys.argv)),
         "git": git_state(Path(__file__).parent),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},

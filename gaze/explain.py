@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from gaze.errors import UserError
+from gaze.loggers.masking import masked
 from gaze.memory import ran_out, told
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
                 raise
             logger.debug("failed", exc_info=True)
             config = next((arg for arg in args if isinstance(arg, DictConfig)), None)
-            print(f"\nerror: {told(error, config) if memory else error}", file=sys.stderr)
+            print(f"\nerror: {masked(told(error, config) if memory else str(error))}", file=sys.stderr)
             if not isinstance(error, UserError):
                 print("(HYDRA_FULL_ERROR=1 shows where it came from)", file=sys.stderr)
             sys.exit(1)

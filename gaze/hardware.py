@@ -11,14 +11,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Subset
 
 from gaze import replicas, sharding
+from gaze.loader import Loader
 from gaze.loading import outlive_signals
 from gaze.replicas import ReplicaError
 from gaze.seeds import mix
-from gaze.types import Record, collate
+from gaze.types import Record
 
 R = TypeVar("R", bound=Record)
 
@@ -44,6 +45,7 @@ class Hardware:
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
         deterministic: refuse operations whose result varies from run to run; "warn" only says which there are.
         threads: CPU threads for operations; None leaves torch's choice.
+        loader_timeout_s: seconds without a batch after which a loader process counts as hung; None: never.
 
     Raises:
         ValueError: an unknown number format, no such device, or torchrun and `distributed` disagree.
@@ -65,12 +67,15 @@ class Hardware:
         workers: int = 2,
         deterministic: bool | str = False,
         threads: int | None = None,
+        loader_timeout_s: float | None = 600.0,
     ) -> None:
         if amp_dtype not in NUMBER_FORMATS:
             raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
         if deterministic not in (True, False, "warn"):
             raise ValueError(f"hardware.deterministic is {deterministic!r}; expected true, false or warn")
-        self.amp_dtype = NUMBER_FORMATS[amp_dtype]
+        if loader_timeout_s is not None and loader_timeout_s <= 0:
+            raise ValueError(f"hardware.loader_timeout_s is {loader_timeout_s}; expected seconds above 0, or null")
+        self.amp_dtype, self.loader_timeout_s = NUMBER_FORMATS[amp_dtype], loader_timeout_s
         self.find_unused_parameters, self.compile = find_unused_parameters, compile
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
@@ -163,11 +168,11 @@ class Hardware:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def loader(self, dataset: TorchDataset, **kwargs: Any) -> DataLoader:
-        """A DataLoader over `dataset` that pins memory for CUDA and keeps its workers."""
-        return DataLoader(
+    def loader(self, dataset: TorchDataset, **kwargs: Any) -> Loader:
+        """A loader over `dataset` that pins memory for CUDA and keeps its workers."""
+        return Loader(
             dataset,
-            collate_fn=collate,
+            patience_s=self.loader_timeout_s,
             num_workers=self.workers,
             worker_init_fn=outlive_signals,
             persistent_workers=self.workers > 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -104,7 +105,9 @@ def outlive_signals(worker: int) -> None:
     """Leave Ctrl-C and the first SIGTERM to the main process, which finishes its step and ends the workers itself.
 
     A second SIGTERM ends the worker: that is how an interpreter that exits gets rid of it.
+    SIGUSR2 makes it write its stack to stderr, which `gaze.loader` asks of one that hangs.
     """
+    faulthandler.register(signal.SIGUSR2, file=2)  # the descriptor: under a test sys.stderr has none
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _last_chance)
 

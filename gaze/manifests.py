@@ -73,6 +73,8 @@ def verify(path: Path) -> str | None:
         raise CheckpointError(f"{found}; this version, {gaze.__version__}, reads format {FORMAT}. Use that version")
     for name, (size, crc) in files.items():
         file = path / name
+        if file.parent != path or file.name != name:
+            return f"{name} is no file of a checkpoint"
         if not file.is_file():
             return f"{name} is missing"
         if file.stat().st_size != size:

@@ -27,7 +27,10 @@ from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
 from gaze.journal import Journal
+from gaze.loggers.description import document
 from gaze.loggers.logger import Logger
+from gaze.loggers.masking import masked
+from gaze.plain_yaml import YamlError, only_values, plain_yaml
 from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
@@ -116,13 +119,14 @@ class Run:
             ConfigError: an interrupted run would go on with another config; the differences are listed.
         """
         allow = [allow] if isinstance(allow, str) else allow
-        plain = plain_config(config)
+        # Passwords and tokens are given again when a run goes on: none is written down.
+        plain = plain_yaml(masked(yaml.safe_dump(plain_config(config), sort_keys=False)), "the config")
         file = self.path / "config.yaml"
         if self.started and not file.exists():
             raise RunError(f"{self.path} holds checkpoints but no config.yaml; restore it, or choose another dir=")
         changes: list[tuple[str, Any, Any]] = []
         if self.started:
-            changes = list(differences(yaml.safe_load(file.read_text()), plain))
+            changes = list(differences(document(file), plain))
             refused = [change for change in changes if not covered(change[0], (*FREE_TO_CHANGE, *allow))]
             if refused:
                 raise ConfigError(
@@ -134,7 +138,7 @@ class Run:
             if self.started:
                 note(self.path, self.last.steps()[-1], changes, found)
             write_text(file, yaml.safe_dump(plain, sort_keys=False))
-            write_text(self.path / "overrides.yaml", yaml.safe_dump(list(overrides), sort_keys=False))
+            write_text(self.path / "overrides.yaml", masked(yaml.safe_dump(list(overrides), sort_keys=False)))
             name = "environment_resumed.json" if self.started else "environment.json"
             write_text(self.path / name, json.dumps(found, indent=2))
 
@@ -255,11 +259,10 @@ def load_config(run: str | Path) -> DictConfig:
     file = Path(run) / "config.yaml"
     if not file.is_file():
         raise RunError(f"{run} holds no run: there is no config.yaml in it; give the directory of a training run")
-    text = file.read_text()
-    # A few nested aliases unfold into gigabytes, and no run ever wrote one.
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-        raise RunError(f"{file} uses YAML aliases, which no training run writes; it is not to be trusted")
-    config = OmegaConf.create(yaml.safe_load(text))
+    try:
+        config = OmegaConf.create(only_values(plain_yaml(file.read_text(), file), file))
+    except YamlError as error:
+        raise RunError(f"{error}; no training run writes such a file, and it is not to be trusted") from error
     if not isinstance(config, DictConfig) or "model" not in config:
         raise RunError(f"{file} is not the config of a training run: it has no 'model'")
     return config

@@ -74,7 +74,12 @@ def _call_problems(node: Mapping[str, Any], path: str, trusted: Sequence[str]) -
         yield f"{path}._target_: {target!r} is not trusted; a config may call only {', '.join(trusted)}"
         return
     try:
-        parameters = inspect.signature(locate(target)).parameters
+        found = locate(target)
+        itself = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
+        if not is_trusted(itself, trusted):
+            yield f"{path}._target_: {target!r} is not trusted: it is {itself} under another name"
+            return
+        parameters = inspect.signature(found).parameters
     except (ImportError, ValueError, TypeError) as error:
         yield f"{path}._target_: {target!r} cannot be called: {error}"
         return

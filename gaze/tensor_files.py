@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from gaze.claims import excess, packed
+
 CHUNK = 1 << 20
 # File names of torch.hub end in the first digits of the sha256. One without a letter is rather a date.
 HASHED = re.compile(r"-(?=\d*[a-f])([0-9a-f]{8,64})\.[a-z]+$")
@@ -87,8 +89,11 @@ def wrong_digest(path: Path) -> str | None:
 
 def _load(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(_numpy_data()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        claim = packed(path)
+        if claim is None:
+            with torch.serialization.safe_globals(_numpy_data()):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            claim = excess(content, path.stat().st_size)
     except UnpicklingError as error:
         raise ValueError(
             f"{path} holds Python objects beside tensors, which could run code; expected a plain state dict: "
@@ -98,6 +103,11 @@ def _load(path: Path) -> Any:
         raise ValueError(
             f"{path} is damaged or no file of torch's ({type(error).__name__}: {error}); fetch it again"
         ) from error
+    if claim is not None:
+        raise ValueError(
+            f"{path} claims more than it holds: {claim}; it is not to be trusted: fetch it from its source"
+        )
+    return content
 
 
 def _numpy_data() -> list[Any]:

@@ -53,6 +53,7 @@ TRUSTED = (
     "gaze.inference.one_euro.OneEuro",
     "gaze.inference.tracks.Tracker",
     "gaze.loggers.logger.Logger",
+    "gaze.loggers.masking.Masked",
     "gaze.loggers.mlflow.MLflow",
     "gaze.optimizers.grouped",
     "gaze.perceptual.*",

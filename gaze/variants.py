@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -21,6 +20,7 @@ from gaze.evaluation import evaluate
 from gaze.hardware import Hardware
 from gaze.journal import monitored
 from gaze.loading import release
+from gaze.loggers.description import document
 from gaze.reports.runs import find_runs
 from gaze.runs import build, check, chosen, load_config, load_model, plain_config
 
@@ -87,7 +87,7 @@ def figures_of(
         UserError: two runs are the same variant with the same seed.
     """
     runs = find_runs(folder)
-    names = names_of({run: yaml.safe_load((run / "overrides.yaml").read_text()) for run in runs})
+    names = names_of({run: document(run / "overrides.yaml") for run in runs})
     found: Figures = {}
     for run in runs:
         seed, seeds = load_config(run).seed, found.setdefault(names[run], {})

@@ -41,6 +41,7 @@ def hub(monkeypatch, tmp_path):
     return content
 
 
+@pytest.mark.fault("X4")
 def test_an_address_is_downloaded_once_and_checked_against_the_digest_in_its_name(hub):
     digest = hashlib.sha256(b"weights").hexdigest()
     path = fetch(URL.format(digest[:12]))
@@ -49,6 +50,7 @@ def test_an_address_is_downloaded_once_and_checked_against_the_digest_in_its_nam
     assert hub["times"] == 1
 
 
+@pytest.mark.fault("X4")
 def test_a_damaged_download_is_not_kept(hub):
     with pytest.raises(UserError, match=r"came damaged: its sha256 begins with .* instead of 0123abcd") as e:
         fetch(URL.format("0123abcd"))
@@ -65,6 +67,7 @@ def test_without_a_network_the_address_says_what_to_do(hub):
     assert fetch("~/weights.pth") == Path.home() / "weights.pth"
 
 
+@pytest.mark.fault("X4")
 def test_a_download_that_broke_off_is_not_kept(hub, tmp_path):
     hub["length"] = 1000
     with pytest.raises(UserError, match="only 7 of 1000 bytes came"):
@@ -74,6 +77,7 @@ def test_a_download_that_broke_off_is_not_kept(hub, tmp_path):
     assert fetch(URL.format("plain")).read_bytes() == b"weights"
 
 
+@pytest.mark.fault("X4")
 def test_an_address_may_end_in_a_checksum_and_one_without_says_which_it_is(hub, caplog):
     digest = hashlib.sha256(b"weights").hexdigest()
     with pytest.raises(UserError, match=f"its sha256 is {digest} instead of 00ff"):

@@ -46,11 +46,13 @@ def test_copies_are_not_shared(finished):
     assert finished["backbone"].weight.abs().sum() > 0
 
 
+@pytest.mark.fault("X3")
 def test_missing_tensors_are_refused(finished):
     with pytest.raises(ValueError, match=r"2 of 6 tensors: inout.weight is not there.*init.exclude"):
         Weights("outputs/first")(second_stage())
 
 
+@pytest.mark.fault("X3")
 def test_other_shapes_are_refused(finished):
     with pytest.raises(ValueError, match=r"head.weight is \(2, 4\) there and \(5, 4\) here"):
         Weights("outputs/first", exclude=["inout.*"])(second_stage(outputs=5))

@@ -54,6 +54,7 @@ def test_epochs_and_seeds_shuffle_differently():
     assert len(orders) == 4
 
 
+@pytest.mark.fault("D9")
 def test_too_few_samples_for_one_step_is_explained():
     with pytest.raises(ValueError, match=r"7 samples, fewer than one step.*= 8.*lower trainer\.batch_size"):
         BatchPlan(7, 4, accumulate=2)

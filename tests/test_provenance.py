@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 
@@ -43,6 +44,7 @@ class Named(Dataset):
         return self.names[index]
 
 
+@pytest.mark.fault("D12")
 def test_every_label_and_nothing_else_decides_the_fingerprint():
     own = data_fingerprint(Labelled(LABELS))
     assert own == data_fingerprint(Labelled(replace(LABELS, gaze=LABELS.gaze.clone())))

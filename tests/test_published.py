@@ -224,6 +224,7 @@ def test_a_file_of_another_family_is_told_in_a_sentence(tiny, tmp_path):
     assert "no checkpoint of gazelle_small was ever published" in said
 
 
+@pytest.mark.fault("X3")
 def test_unknown_missing_and_misshapen_tensors_are_listed(tmp_path):
     path = atto(tmp_path, **{"linear.bias": None, "extra": torch.zeros(1), "head_token.weight": torch.zeros(1, 5)})
     said = refused(path, "gazelle_hgnetv2_atto", tmp_path)

@@ -46,6 +46,7 @@ def test_two_replicas_equal_one_process(asked, alone, run):
     assert first["weights divided"] == (["DTensor"] if run.endswith("fsdp") else ["Parameter"])
 
 
+@pytest.mark.fault("R4")
 @pytest.mark.slow
 @pytest.mark.parametrize("before", ["ddp", "fsdp"])
 def test_one_process_goes_on_with_what_two_began(asked, alone, before):
@@ -93,6 +94,7 @@ def test_a_bad_loss_on_one_replica_is_skipped_on_all(asked):
     assert torch.tensor(first["weights"]).isfinite().all()
 
 
+@pytest.mark.fault("R2")
 @pytest.mark.slow
 def test_replicas_that_differ_are_refused_and_the_one_that_fails_is_named(asked):
     for told in asked[1]:
@@ -102,6 +104,8 @@ def test_replicas_that_differ_are_refused_and_the_one_that_fails_is_named(asked)
         ]
 
 
+@pytest.mark.fault("K7")
+@pytest.mark.fault("R4")
 @pytest.mark.slow
 def test_a_damaged_part_is_found_and_the_step_before_is_used(asked, tmp_path, caplog):
     shutil.copytree(asked[0] / "fsdp-cut" / "last", tmp_path / "last")
@@ -117,6 +121,7 @@ def test_a_damaged_part_is_found_and_the_step_before_is_used(asked, tmp_path, ca
         kept.load(Net(width=4))
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.slow
 def test_no_code_in_a_checkpoint_of_parts_is_run(asked, tmp_path):
     """torch.distributed.checkpoint's own reader unpickles `.metadata`; an attacker can compute checksums, too."""

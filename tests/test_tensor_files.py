@@ -46,6 +46,7 @@ def test_a_training_checkpoint_with_the_states_of_random_generators(tmp_path):
     same(read_tensors(tmp_path / "epoch_003.pt"))
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize("foreign", [nn.Linear(1, 1), argparse.Namespace(lr=1), np.zeros(1, dtype=object), print])
 def test_files_that_could_run_code_are_refused(foreign, tmp_path):
     torch.save({"model": STATE, "extra": foreign}, tmp_path / "pickle.pth")
@@ -67,6 +68,7 @@ def test_a_missing_file_says_where_it_was_looked_for(tmp_path):
         read_tensors(tmp_path / "nothing.pth")
 
 
+@pytest.mark.fault("X4")
 def test_a_digest_in_the_name_is_checked(tmp_path):
     torch.save(STATE, tmp_path / "weights.pth")
     digest = sha256(tmp_path / "weights.pth")

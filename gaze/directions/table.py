@@ -19,6 +19,7 @@ from torch import Tensor
 from gaze.datasets.direction_labels import DirectionLabels
 from gaze.directions.rows import DirectionRows
 from gaze.errors import UserError
+from gaze.parquet_claims import parquet_claim
 from gaze.screens.table import ABOUT, LEFT_OUT
 
 OURS = "pred"  # prefix of the model's direction; baselines have others
@@ -173,6 +174,9 @@ def read_predictions(file: str | Path) -> pa.Table:
             "tools/evaluate.py wrote"
         )
     if path.suffix == ".parquet":
+        claim = parquet_claim(path)
+        if claim is not None:
+            raise UserError(f"{path} is refused: {claim}; let tools/evaluate.py write it again")
         table = pyarrow.parquet.read_table(path)
     else:
         # Types are said, not guessed: a column of whole numbers, or of none, must come back as it was written.

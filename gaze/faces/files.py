@@ -16,6 +16,7 @@ from torch import Tensor
 from gaze.datasets.faults import DatasetError
 from gaze.datasets.image import MAX_PIXELS, ImageError, image_size, read_image
 from gaze.datasets.paths import PathError, inside
+from gaze.faces.h5_claims import h5_claim
 
 
 def whole_root(root: str, holds: str) -> str:
@@ -130,13 +131,21 @@ def opened(path: str) -> h5py.File:
     """An HDF5 file, to be closed by who asked.
 
     Raises:
-        ImageError: it is missing or damaged.
+        ImageError: it is missing, damaged, or not to be trusted; see `h5_claim`.
     """
     try:
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
     except OSError as error:
         what = "is damaged or no HDF5 file" if Path(path).is_file() else "is missing"
         raise ImageError(path, f"{what} ({str(error).splitlines()[0][:120]}); fetch it again") from error
+    try:
+        claim = h5_claim(file)
+    except (OSError, RuntimeError, KeyError) as error:
+        claim = f"it can't be looked through: {str(error).splitlines()[0][:120]}"
+    if claim is not None:
+        file.close()
+        raise ImageError(path, f"is refused: {claim}; fetch it again from its source")
+    return file
 
 
 def array_row(files: LazyFiles, root: str, path: str, name: str) -> np.ndarray:

@@ -19,8 +19,9 @@ from torch import Tensor
 from gaze.datasets.crops import crop_box
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.faces.conversions import of_vectors
-from gaze.faces.files import file_picture, files_missing, whole_root
+from gaze.faces.files import file_picture, files_missing, opened, whole_root
 from gaze.faces.index import SPLITS, UNUSED, index_table
+from gaze.mat_claims import read_matlab
 
 ARRAYS = ("recording", "frame", "person_identity", "person_head_bbox", "person_face_bbox", "gaze_dir", "split")
 NAMES = (*SPLITS, UNUSED)
@@ -140,15 +141,13 @@ def _arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def _matlab(path: Path) -> tuple[dict[str, Any], list[str]]:
-    from scipy.io import loadmat
-
-    arrays = loadmat(path)
+    arrays = read_matlab(path)
     return arrays, [str(np.asarray(cell).reshape(-1)[0]) for cell in np.asarray(arrays["recordings"]).reshape(-1)]
 
 
 def _hdf5(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Of version 7.3, whose arrays are transposed and whose words are references to arrays of letters."""
-    with h5py.File(path, "r") as file:
+    with opened(str(path)) as file:
         arrays = {name: np.asarray(file[name]).T for name in ARRAYS if name in file}
         cells = np.asarray(file["recordings"]).reshape(-1)
         return arrays, ["".join(map(chr, np.asarray(file[cell]).reshape(-1).tolist())) for cell in cells]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError
+from gaze.datasets.paths import PathError, inside
 from gaze.faces.checks import check_angles
 from gaze.faces.conversions import of_angles
 from gaze.faces.files import LazyFiles, array_row, opened, whole_root
@@ -59,11 +60,11 @@ class XGazeH5(InArrays):
         for part, names in self._names().items():
             for name in names:
                 try:
-                    with opened(os.path.join(self.root, part, name)) as file:
+                    with opened(inside(os.path.join(self.root, part), name)) as file:
                         table, wrong = self._table(part, name, file)
                     tables.append(table)
                     faults += wrong
-                except (ImageError, KeyError, ValueError) as error:
+                except (ImageError, PathError, KeyError, ValueError) as error:
                     what = str(error).strip("\"'")
                     faults.append(Fault(f"{self.root}/{part}/{name}", what, "arrays of one length", "fetch it again"))
         if not tables:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jaxtyping import Float
 from torch import Tensor
 
 from gaze.errors import UserError
 from gaze.face_normalization import pinhole
+from gaze.plain_yaml import YamlError, plain_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,10 @@ def _read(path: Path) -> tuple[Float[Tensor, "3 3"], tuple[float, float]]:
     """The matrix and the (width, height) that a file holds."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        document = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is neither JSON nor YAML"
+        document = json.loads(text) if path.suffix.lower() == ".json" else plain_yaml(text, path)
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else None
+        reason = told or (error if isinstance(error, YamlError) else "it is neither JSON nor YAML")
         raise UserError(f"camera.file={path} can't be read ({reason}); expected {FORM}") from error
     try:
         given = document["camera_matrix"]

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gaze.loggers.masking import masked
+from gaze.plain_yaml import plain_yaml
 
 KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 8000  # characters that MLflow takes
 MANY = 20  # a mapping with more leaves than this becomes one tag
 SHOWN = {"git.commit": "mlflow.source.git.commit"}  # a run's page has a place for it
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast; a page may be about hundreds of runs
 PLUMBING = ("_partial_", "_convert_", "_recursive_", "_args_")  # says how to build, not what
 
 
@@ -22,17 +20,11 @@ def document(path: Path) -> Any:
     """The masked content of a YAML or JSON file; None when there is none.
 
     Raises:
-        ValueError: it is not YAML, or uses aliases: a few of them unfold into gigabytes, and we write none.
+        YamlError: it is not YAML, or more than plain values.
     """
     if not path.exists():
         return None
-    text = masked(path.read_text(encoding="utf-8"))
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
-            raise ValueError(f"{path} uses YAML aliases, which no training run writes; it is not to be trusted")
-        return yaml.load(text, Loader=LOADER)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+    return plain_yaml(masked(path.read_text(encoding="utf-8")), path)
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""Takes secrets out of everything that leaves the run directory."""
+"""Takes secrets out of everything that is written down or sent: config, log, tags and parameters."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 
 MASK = "<masked>"  # unlike asterisks, a plain YAML scalar
@@ -16,11 +18,19 @@ _SECRET = re.compile(
     ( "[^"\n]*" | '[^'\n]*' | [^\s,}\]'"]+ )
     """
 )
+_NAME = re.compile(r"(?i)token|password|passwd|secret|api_?key|access_?key|private_?key|credential")
+SHORTEST = 8  # characters of a variable's value: "true" and "1" are words of their own
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 def masked(text: str) -> str:
-    """The text, such as a YAML file or a command line, without passwords, tokens and credentials in URIs."""
+    """The text, such as a YAML file or a command line, without passwords, tokens and credentials in URIs.
+
+    Nor does it hold the values of environment variables that are called so, under whatever key a config looked them up.
+    """
+    for name, value in os.environ.items():
+        if len(value) >= SHORTEST and _NAME.search(name):
+            text = text.replace(value, MASK)
     text = _CREDENTIALS.sub(f"{MASK}@", text)
     return _SECRET.sub(lambda found: found[1] + _like(found[2]), text)
 
@@ -28,6 +38,14 @@ def masked(text: str) -> str:
 def without_credentials(uri: str) -> str:
     """The URI without the user and password before its host."""
     return _CREDENTIALS.sub("", uri)
+
+
+class Masked(logging.Formatter):
+    """Lines of the log, and tracebacks, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return masked(super().format(record))
 
 
 def _like(value: str) -> str:

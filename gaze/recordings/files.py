@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from gaze.datasets.image import ImageError, image_size
 from gaze.errors import UserError
+from gaze.mat_claims import read_matlab
 
 
 class RecordingError(UserError):
@@ -94,13 +95,11 @@ def read_mat(path: Path, names: Sequence[str], source: str) -> dict[str, np.ndar
     Raises:
         RecordingError: it is missing, damaged, or lacks one of them.
     """
-    from scipy.io import loadmat
-
     holds = f"MATLAB arrays {', '.join(names)}"
     if not path.is_file():
         raise RecordingError(f"{path} is missing; expected {holds}, from {source}; restore the file")
     try:
-        arrays = loadmat(path)
+        arrays = read_matlab(path)
     # A damaged file makes scipy raise whatever comes: struct, zlib, index, memory and its own errors.
     except Exception as error:
         raise RecordingError(f"{path} can't be read ({error}); expected {holds}; restore the file") from error

@@ -136,7 +136,7 @@ def open_file(path: Place, verify: bool = False) -> pq.ParquetFile:
     """One file of a table, memory-mapped or remote; `verify` checks each page that is read against its checksum.
 
     Raises:
-        UserError: it is missing, damaged, of another schema or of another version.
+        UserError: it is missing, damaged, of another schema or of another version, or claims more than it holds.
     """
     try:
         file = open_parquet(path, verify)

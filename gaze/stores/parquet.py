@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gaze.errors import UserError
+from gaze.parquet_claims import parquet_claim
 from gaze.stores.pieces import Pieces
 from gaze.stores.places import Place, Remote
 
@@ -60,9 +62,12 @@ def open_parquet(place: Place, verify: bool = False) -> pq.ParquetFile:
         verify: check pages of a local file against their checksums, too; those of a remote one always are.
 
     Raises:
-        UserError: a remote file is not there, or can't be had.
+        UserError: a remote file is not there, or can't be had; a local one claims more than it holds.
     """
     if isinstance(place, Path):
+        claim = parquet_claim(place)
+        if claim is not None:
+            raise UserError(f"{place} is refused: {claim}; fetch it again from its source")
         return pq.ParquetFile(place, memory_map=True, page_checksum_verification=verify)
     return RemoteParquet(Pieces(place))
 

@@ -112,6 +112,7 @@ def test_cutting_normalised_faces_is_refused(tmp_path):
     assert len(data(root, name="mpiifacegaze", hold_out="p01")) == 3
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -137,6 +138,7 @@ def test_faults_are_told_with_file_and_row_or_left_out_and_counted(change, found
         data(broken, on_corrupt="skip", skip_limit=0.01)
 
 
+@pytest.mark.fault("D1")
 def test_damaged_pictures_are_found_by_decoding_and_links_are_followed(broken):
     picture = broken / "Image/train/Face/2.jpg"
     picture.rename(broken / "Image/2.jpg")
@@ -162,6 +164,7 @@ def test_pictures_that_break_later_are_replaced_and_listed(broken):
     assert samples[0].inputs.present.tolist() == [False, True, False]  # and elsewhere it is a frame that is missing
 
 
+@pytest.mark.fault("D9")
 def test_empty_splits_limits_and_shared_people_are_refused(broken):
     with pytest.raises(EmptySplitError, match="unlabelled split of .* holds no sample.*the data has test, train"):
         data(broken, "unlabelled")

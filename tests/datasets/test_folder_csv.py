@@ -89,6 +89,7 @@ def test_a_mirrored_strip_is_the_other_halves(tmp_path):
     assert a.targets.point[0] == -b.targets.point[0]
 
 
+@pytest.mark.fault("D7")
 def test_malformed_rows(tmp_path):
     folder = broken(strip(tmp_path), 3, "images/0001.png,p01,abc,0.2")
     with pytest.raises(DatasetError, match=r"line 3: gaze_x is 'abc'; expected a finite number(.|\n)*on_corrupt=skip"):
@@ -100,6 +101,7 @@ def test_malformed_rows(tmp_path):
         data(folder, on_corrupt="skip")
 
 
+@pytest.mark.fault("D1")
 def test_unreadable_pictures(tmp_path):
     folder = strip(tmp_path)
     frames, plain = data(folder, "test", hold_out="p01", on_corrupt="skip"), data(folder, "test", hold_out="p01")

@@ -69,6 +69,7 @@ ROW_FAULTS = {
 }
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize("name", ROW_FAULTS)
 def test_a_faulty_row_is_named_and_can_be_skipped(folder, name):
     cells, message = ROW_FAULTS[name]
@@ -84,6 +85,7 @@ def test_a_faulty_row_is_named_and_can_be_skipped(folder, name):
     assert len(dataset.faults) == 1
 
 
+@pytest.mark.fault("D7")
 def test_all_faults_are_reported_together_and_skipped_with_a_count(folder, caplog):
     injected = list(ROW_FAULTS.values())[:6]
     for row, (cells, _) in enumerate(injected):
@@ -110,6 +112,7 @@ def test_a_long_report_shows_twenty_and_counts_the_rest(tmp_path):
     assert str(error.value).count("no such file") == 20
 
 
+@pytest.mark.fault("D7")
 def test_skipping_is_bounded(folder):
     edit(folder, 0, inout=7)
     edit(folder, 1, inout=7)
@@ -118,6 +121,7 @@ def test_skipping_is_bounded(folder):
     assert len(open_split(folder, on_corrupt="skip", skip_limit=0.25)) == 6
 
 
+@pytest.mark.fault("D7")
 def test_boxes_with_exchanged_corners_are_repaired_and_edges_clamped(folder):
     expected = open_split(folder)[2].inputs.head_bbox
     x_min, x_max = (expected[0, [0, 2]] * 64).tolist()
@@ -127,6 +131,7 @@ def test_boxes_with_exchanged_corners_are_repaired_and_edges_clamped(folder):
     assert open_split(folder)[2].inputs.head_bbox[0, [0, 2]].tolist() == [0.0, 1.0]
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize("line", ["a,b,c", "x" * 100, ",".join("9" * 100_000), "train/1.png" + ",1" * 15])
 def test_lines_with_the_wrong_number_of_columns(folder, line):
     with (folder / RAW).open("a") as file:
@@ -135,6 +140,7 @@ def test_lines_with_the_wrong_number_of_columns(folder, line):
         open_split(folder)
 
 
+@pytest.mark.fault("D7")
 def test_text_that_is_not_utf8_and_mixed_line_ends(folder):
     lines = (folder / RAW).read_bytes().splitlines()
     (folder / RAW).write_bytes(b"\xef\xbb\xbf" + lines[0] + b"\r\n\r\n" + lines[1] + b"\r" + b"\n".join(lines[2:]))
@@ -151,6 +157,7 @@ def test_quoted_names_may_hold_commas(folder):
     assert "train/a, b.png" in [dataset.name(i) for i in range(len(dataset))]
 
 
+@pytest.mark.fault("D7")
 def test_repeated_rows_and_images(folder, tmp_path):
     text = (folder / RAW).read_text()
     (folder / RAW).write_text(text + text.splitlines()[2] + "\n")
@@ -208,6 +215,7 @@ def test_an_old_bbox_norm_is_not_believed(tmp_path):
     assert dataset[0].inputs.head_bbox.max() <= 1
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize("format", ["raw", "json"])
 def test_an_image_in_two_splits_is_a_leak(tmp_path, format):
     write_gazefollow_folder(tmp_path, images={"train": 4, "val": 2, "test": 2}, people=1, format=format)
@@ -223,6 +231,7 @@ def test_an_image_in_two_splits_is_a_leak(tmp_path, format):
     assert [dataset.name(i) for i in range(len(dataset))] == ["train/00000000.png", "train/00000001.png"]
 
 
+@pytest.mark.fault("D9")
 def test_an_empty_split_is_refused(tmp_path):
     (tmp_path / RAW).write_text("\n")
     with pytest.raises(DatasetError, match="holds no head that can be used"):
@@ -238,6 +247,7 @@ def spoil(folder: Path, image: int) -> Path:
     return file
 
 
+@pytest.mark.fault("D1")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp"])
 def test_an_image_that_is_cut_off_is_found_by_default(folder, suffix):
     edit(folder, 3, path=f"train/a.{suffix}")
@@ -289,6 +299,7 @@ def test_pictures_are_as_stored_unless_asked_to_be_upright(tmp_path):
     assert open_split(tmp_path, upright=True).labels.size[0].tolist() == [64, 48]
 
 
+@pytest.mark.fault("D2")
 def test_decode_check_finds_what_headers_do_not_show(folder):
     spoil(folder, 5)
     assert len(open_split(folder)) == 8
@@ -306,6 +317,7 @@ def test_labels_check_touches_no_image_of_a_preprocessed_split(tmp_path):
         open_split(root, check="headers")
 
 
+@pytest.mark.fault("D1")
 def test_an_image_that_fails_in_training_is_named_or_replaced_by_the_next(folder, caplog):
     file = spoil(folder, 7)
     generator = torch.Generator().manual_seed(0)
@@ -324,6 +336,7 @@ def test_an_image_that_fails_in_training_is_named_or_replaced_by_the_next(folder
         dataset[7]
 
 
+@pytest.mark.fault("D1")
 def test_substitution_is_bounded(folder):
     dataset = open_split(folder, on_corrupt="skip")
     for image in range(8):
@@ -332,6 +345,7 @@ def test_substitution_is_bounded(folder):
         dataset.sample(2, torch.Generator().manual_seed(0))
 
 
+@pytest.mark.fault("D12")
 def test_an_image_that_changed_since_is_noticed(folder):
     dataset = open_split(folder)
     other = folder.parent / f"{folder.name}-other"

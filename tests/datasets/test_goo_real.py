@@ -94,6 +94,7 @@ def test_without_it_whole_sessions_are_held_out(tmp_path):
     assert len(sessions["val"]) == 2
 
 
+@pytest.mark.fault("D10")
 def test_a_picture_in_two_splits_is_a_fault_and_a_session_in_two_is_said(tmp_path, caplog):
     write(tmp_path, "oneshotrealhumans", [record(1), record(2)])
     write(tmp_path, "testrealhumans", [record(2), record(3)])
@@ -103,6 +104,7 @@ def test_a_picture_in_two_splits_is_a_fault_and_a_session_in_two_is_said(tmp_pat
     assert "1 session(s) of the train split are also in testrealhumans.pickle: 0" in caplog.text
 
 
+@pytest.mark.fault("D7")
 def test_all_faults_are_reported_with_their_record(tmp_path):
     records = [record(i) for i in range(7)]
     del records[1]["ann"]["bboxes"]
@@ -126,6 +128,7 @@ def test_all_faults_are_reported_with_their_record(tmp_path):
     assert "has 6 faults" in message
 
 
+@pytest.mark.fault("X1")
 def test_a_pickle_with_a_program_in_it_is_not_opened(tmp_path):
     (tmp_path / "oneshotrealhumans.pickle").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     assert "oneshotrealhumans.pickle asks for os.system; expected plain data" in faults(tmp_path)

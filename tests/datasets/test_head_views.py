@@ -179,6 +179,7 @@ def test_names_of_people_and_of_keys_are_told(tmp_path):
         opened(root, key_map={"vertex": None})
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize(
     ("key", "change", "told"),
     [
@@ -231,6 +232,7 @@ def test_files_that_can_not_be_right_are_refused(tmp_path, changes, told):
         opened(listed(tmp_path, train=[0, 1]))
 
 
+@pytest.mark.fault("D1")
 def test_files_of_other_sizes_and_damaged_ones_are_refused(tmp_path):
     write(tmp_path / "subject0000.h5", Person(0))
     write(tmp_path / "subject0001.h5", Person(1, pixels=32))
@@ -287,6 +289,7 @@ def test_splits_that_are_none_are_refused(tmp_path):
         opened(root / "empty")
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_training_on_the_test_set_is_refused(tmp_path, split):
     xgaze = tmp_path / "xgaze"

@@ -115,6 +115,7 @@ def test_transparency_is_shown_over_white(tmp_path, mode):
     assert tensor[:, 2, 2].tolist() == [255, 255, 255]
 
 
+@pytest.mark.fault("D1")
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
 def test_truncated_files_are_refused(tmp_path, picture, decoder, share):
     noise = np.random.default_rng(0).integers(0, 255, picture.shape).astype(np.uint8)
@@ -129,6 +130,7 @@ def test_truncated_files_are_refused(tmp_path, picture, decoder, share):
         read_image(tmp_path / "a.png")
 
 
+@pytest.mark.fault("D2")
 @pytest.mark.skipif(module.simplejpeg is None, reason="Pillow passes over bit errors")
 @pytest.mark.parametrize("options", [{}, {"exif": b"Exif\0\0"}])
 def test_zeros_inside_the_scan_are_refused(tmp_path, options):
@@ -140,6 +142,7 @@ def test_zeros_inside_the_scan_are_refused(tmp_path, options):
         read_image(tmp_path / "a.jpg")
 
 
+@pytest.mark.fault("D3")
 @pytest.mark.parametrize("read", [read_image, image_size])
 @pytest.mark.parametrize(
     ("content", "reason"),
@@ -158,6 +161,7 @@ def test_what_is_not_an_image_is_named_for_what_it_is(tmp_path, read, content, r
     assert str(tmp_path / "a.jpg") in str(error.value)
 
 
+@pytest.mark.fault("D3")
 @pytest.mark.parametrize("read", [read_image, image_size])
 def test_paths_without_a_file_are_refused(tmp_path, read):
     with pytest.raises(ImageError, match="no such file"):
@@ -166,6 +170,7 @@ def test_paths_without_a_file_are_refused(tmp_path, read):
         read(tmp_path)
 
 
+@pytest.mark.fault("D3")
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 def test_forbidden_file_is_refused(tmp_path):
     (tmp_path / "a.jpg").touch(mode=0o000)
@@ -192,6 +197,7 @@ def resized_jpeg(picture: np.ndarray, width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("read", [read_image, image_size])
 @pytest.mark.parametrize("side", [9_000, 30_000])
 def test_bombs_are_refused_from_the_header(tmp_path, picture, decoder, read, side, monkeypatch):
@@ -210,6 +216,7 @@ def test_limit_is_a_parameter(tmp_path, picture):
         read_image(tmp_path / "a.png", max_pixels=HEIGHT * WIDTH - 1)
 
 
+@pytest.mark.fault("D11")
 def test_error_survives_the_way_back_from_a_worker():
     error = pickle.loads(pickle.dumps(ImageError("a.jpg", "is a folder")))
     assert (error.path, error.reason, str(error)) == ("a.jpg", "is a folder", "a.jpg: is a folder")

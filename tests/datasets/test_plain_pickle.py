@@ -52,6 +52,7 @@ class Bomb:
         return self.call, self.arguments
 
 
+@pytest.mark.fault("X1")
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("call", [os.mkdir, eval, np.load, getattr, Fraction, np.fromfile])
 def test_nothing_else_is_called(tmp_path, call, protocol):

@@ -212,6 +212,7 @@ def test_people_are_held_out_where_there_is_no_val(tmp_path):
     assert len(val.labels.subjects) == 1
 
 
+@pytest.mark.fault("D10")
 def test_a_person_in_two_splits(tmp_path):
     file = str(table(tmp_path, split=lambda person, frame: "test" if (person, frame) == ("anna", 2) else "train"))
     with pytest.raises(DatasetError, match="anna is in train and test; expected each person in one"):
@@ -219,6 +220,7 @@ def test_a_person_in_two_splits(tmp_path):
     assert ScreenDataset(file, "test", hold_out="anna", **SMALL).labels.subjects == ["anna"]
 
 
+@pytest.mark.fault("D7")
 def test_labels_that_are_none(tmp_path):
     points = {"gaze_cam_cm": lambda _, frame: None if frame == 1 else (1.0, -2.0), "gaze_screen_cm": None}
     file = str(table(tmp_path, **points))
@@ -284,6 +286,7 @@ def test_paths_instead_of_bytes(tmp_path):
         ScreenDataset(file, "train", **SMALL)
 
 
+@pytest.mark.fault("D1")
 def test_unreadable_bytes(tmp_path):
     file = str(table(tmp_path, face=lambda person, frame: b"\xff\xd8nothing" if frame == 1 else jpeg(frame)))
     with pytest.raises(DatasetError, match=r"anna-1/00001: face of mini/anna-1/00001 in .*parquet: .*damaged"):

@@ -49,6 +49,7 @@ def test_a_long_track_is_a_plain_mean_away_from_its_ends():
     assert smooth(box)[20, 0] == pytest.approx(np.mean(np.arange(15.0, 26.0) ** 2))
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     ("gaze", "point", "inout"),
     [
@@ -67,6 +68,7 @@ def test_where_a_gaze_ends(gaze, point, inout):
     assert inside[0] == inout
 
 
+@pytest.mark.fault("D8")
 def test_a_target_a_little_beyond_the_border_is_on_it_in_training_and_stays_in_test(tmp_path):
     for split in ("train", "test"):
         for i, x in enumerate((50.0, 1.05 * SIZE[1])):
@@ -207,6 +209,7 @@ def test_one_show_cannot_be_held_out(tmp_path):
     assert len(open_split(tmp_path, "train", val_fraction=0.5)) == 2
 
 
+@pytest.mark.fault("D10")
 def test_a_clip_in_two_splits_is_a_fault_and_a_show_in_two_is_said(tmp_path, caplog):
     write_shows(tmp_path, "train", shows=2, clips=2)
     write_clip(tmp_path, "test", "show 1/0000", {"s00": [line(0)]})
@@ -238,6 +241,7 @@ def broken(root):
     (root / "annotations/train/Nothing").mkdir()
 
 
+@pytest.mark.fault("D7")
 def test_everything_that_is_wrong_is_reported_at_once_with_file_and_line(tmp_path):
     broken(tmp_path)
     message = faults(tmp_path)
@@ -284,6 +288,7 @@ def test_a_frame_of_another_size_is_a_fault(tmp_path):
     assert "images/Show/0001/00000002.png is 50 x 30; expected 100 x 60 pixels" in faults(tmp_path)
 
 
+@pytest.mark.fault("D6")
 def test_a_frame_name_may_not_climb_out_of_the_folder(tmp_path):
     write_clip(tmp_path, "train", "Show/0001", {"s00": [line(0), ("../../secret.png", BOX, (1, 1))]})
     assert "climbs with '..'" in faults(tmp_path)

@@ -52,6 +52,7 @@ def faces(count, size=8):
     return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
 
 
+@pytest.mark.fault("E1")
 def test_a_file_says_what_the_run_says_of_any_number_of_faces(run):
     done = export(run)
     assert done.difference < 1e-5

@@ -40,6 +40,7 @@ def boxes(count, seed=0):
     return np.concatenate([corner, corner + 0.3], 1).astype(np.float32)
 
 
+@pytest.mark.fault("E1")
 @pytest.mark.parametrize("kind", ["conv.onnx", "dinov3.onnx"])
 @pytest.mark.parametrize(("images", "people"), [(1, 1), (7, 11), (2, 40)])
 def test_our_names_take_packed_people(cases, kind, images, people):
@@ -89,6 +90,7 @@ def test_the_program_takes_what_the_onnx_file_takes(cases):
         np.testing.assert_allclose(found["inout"].numpy(), wanted[1], atol=1e-6)
 
 
+@pytest.mark.fault("E1")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_difference_and_the_latency_are_measured(cases, kind):
     done = cases(kind).done
@@ -129,6 +131,7 @@ def test_the_file_does_not_tell_where_it_was_made(cases, kind):
     assert str(Path(naming.__file__).parents[2]).encode() not in cases(kind).done.path.read_bytes()
 
 
+@pytest.mark.fault("E1")
 def test_a_wrong_file_gets_no_name_and_replaces_nothing(run, tmp_path, monkeypatch):
     def forgets_to_divide(self, image, head_bbox, image_index):
         return naming.probabilities(self.model(SceneInputs(image.float(), head_bbox, image_index)))

@@ -158,6 +158,7 @@ def test_mixed_up_protocols_are_refused():
         split(MPII, val=15)
 
 
+@pytest.mark.fault("D10")
 def test_people_in_two_published_splits_are_told_with_their_rows():
     twice = joined([people_of("gaze360", ["a"], split=split) for split in ("train", "test")])
     with pytest.raises(DatasetError, match=r"gaze360/a is in test \(f.label:0\) and train \(f.label:0\)"):

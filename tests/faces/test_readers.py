@@ -126,6 +126,7 @@ def test_a_header_without_faces_and_folders_without_labels_are_refused(tmp_path)
         opened("gaze360_raw", tmp_path).index()
 
 
+@pytest.mark.fault("D1")
 def test_damaged_arrays_are_told_by_file(tmp_path):
     root = trees.raw_xgaze(tmp_path, trees.directions(6))
     (root / "train/subject0003.h5").write_bytes(b"nothing")
@@ -164,6 +165,7 @@ def test_each_process_opens_arrays_for_itself(tmp_path, monkeypatch):
     assert (again.picture("train/subject0000.h5#1") == pictures[1]).all()
 
 
+@pytest.mark.fault("D6")
 def test_paths_that_leave_the_folder_are_refused(tmp_path):
     trees.label(tmp_path / "Label/p1.label", "face 3DGaze metapath", [r"p1/..\..\..\x.jpg 0,0,-1 1_A_1"])
     faces = opened("eyediap", tmp_path)

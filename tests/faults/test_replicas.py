@@ -24,6 +24,7 @@ RUN = (
 )
 
 
+@pytest.mark.fault("K2")
 @pytest.mark.slow
 def test_two_replicas_start_stop_at_a_signal_and_go_on(tmp_path):
     write_gazefollow_folder(tmp_path / "data", {"train": 24, "val": 5}, size=(32, 32))

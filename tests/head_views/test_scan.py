@@ -28,6 +28,7 @@ def looks(monkeypatch):
     return counted
 
 
+@pytest.mark.fault("D12")
 def test_a_file_is_looked_at_once_for_each_stride(path, looks, tmp_path):
     first = scanned(path, KEYS, 100)
     assert first.head.all()
@@ -53,6 +54,7 @@ def test_where_files_can_not_be_written_beside_it_is_kept_elsewhere(path, looks,
     assert len(list((tmp_path / "cache").glob("subject0000-*.npz"))) == 1
 
 
+@pytest.mark.fault("X1")
 def test_a_damaged_index_is_made_again_and_none_is_no_fault(path, looks, tmp_path, caplog):
     scanned(path, KEYS, 100)
     (kept,) = (path.parent / scanning.FOLDER).glob("*.npz")

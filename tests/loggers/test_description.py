@@ -63,6 +63,7 @@ def test_many_packages_become_one_tag():
     assert len(found) == 2
 
 
+@pytest.mark.fault("X5")
 @pytest.mark.parametrize(
     "text",
     [
@@ -94,6 +95,7 @@ def test_uri_without_credentials():
     assert without_credentials("sqlite:////a/b.db") == "sqlite:////a/b.db"
 
 
+@pytest.mark.fault("X2")
 def test_a_bomb_of_aliases_is_refused(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("a: &a [1, 2]\nb: [*a, *a]\n")

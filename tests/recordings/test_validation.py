@@ -43,6 +43,7 @@ MIRRORED = np.full((478, 3), 0.5)
 MIRRORED[[33, 133], 0] = 0.7
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -159,6 +160,7 @@ def test_a_unit_that_the_screen_does_not_have_is_not_guessed(tmp_path):
     assert set(check(tmp_path, samples)) == {"label out of range", "labels disagree"}
 
 
+@pytest.mark.fault("D10")
 def test_a_subject_in_two_splits_is_an_error(tmp_path):
     found = check(
         tmp_path, [*frames(), *frames(recording="anna-2", split="test"), *frames(recording="anna-3", split="calib")]
@@ -169,6 +171,7 @@ def test_a_subject_in_two_splits_is_an_error(tmp_path):
     assert "each person belongs in one" in str(finding)
 
 
+@pytest.mark.fault("D7")
 def test_a_sample_that_is_there_twice_is_an_error(tmp_path):
     assert check(tmp_path, [*frames(), frames()[3]])["duplicate"].rows == 2
 

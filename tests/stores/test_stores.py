@@ -60,6 +60,7 @@ def test_rows_are_those_of_the_files_and_are_fetched_once(remote, bucket):
     assert bucket.faults.seen - before == {"LIST": 1}, "what is in the cache was asked for again"
 
 
+@pytest.mark.fault("R3")
 @pytest.mark.parametrize("fault", ["errors", "truncated", "short"])
 def test_what_goes_wrong_in_passing_costs_an_attempt(remote, bucket, fault, caplog):
     setattr(bucket.faults, fault, 2)
@@ -71,6 +72,7 @@ def test_what_goes_wrong_in_passing_costs_an_attempt(remote, bucket, fault, capl
     assert str(bucket.server_port) not in caplog.text
 
 
+@pytest.mark.fault("R3")
 def test_what_lasts_is_told_in_one_sentence(remote, bucket, tmp_path):
     bucket.faults.errors = 100
     with pytest.raises(UserError, match=r"s3://b/mini/0.parquet can't be reached, after 5 attempts; check the network"):
@@ -85,6 +87,7 @@ def test_what_lasts_is_told_in_one_sentence(remote, bucket, tmp_path):
             table_files(place(bucket.uri(path), tmp_path, 1))
 
 
+@pytest.mark.fault("D12")
 def test_a_file_that_was_exchanged_is_not_mixed_with_what_it_was(tmp_path):
     file = tmp_path / "b/table.parquet"
     file.parent.mkdir()
@@ -133,12 +136,14 @@ def test_the_next_row_groups_are_fetched_while_others_are_used(remote, bucket):
     assert bucket.faults.seen["GET"] == before
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("path", ["../x.jpg", "/etc/passwd", "a/../../x", "s3://other/x", "a\\..\\..\\x", ""])
 def test_no_path_leads_out_of_a_remote_table(remote, path):
     with pytest.raises(PathError, match="not below s3://b/mini"):
         remote / path
 
 
+@pytest.mark.fault("X5")
 def test_credentials_in_addresses_are_refused_and_not_repeated(tmp_path):
     for uri in ("s3://me:hunter2@b/x", "s3://b/x?secret_key=hunter2", "gs://b/x?access_token=hunter2"):
         with pytest.raises(UserError, match="holds credentials") as error:

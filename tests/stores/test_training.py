@@ -133,6 +133,7 @@ def test_a_store_that_is_not_there_ends_a_run_before_it_begins(tmp_path, shards)
 EYES = {"left_eye_box": (11.0, 6.0, 4.0, 4.0), "right_eye_box": (5.0, 6.0, 4.0, 4.0)}
 
 
+@pytest.mark.fault("D6")
 def test_a_picture_that_is_a_file_is_read_from_below_the_table_only(tmp_path):
     frame = tmp_path / "b/table/x.jpg"
     frame.parent.mkdir(parents=True)

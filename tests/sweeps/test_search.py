@@ -114,6 +114,7 @@ def interrupted_at(count, trial):
     return run
 
 
+@pytest.mark.fault("S2")
 def test_an_interrupted_trial_is_launched_again_as_it_was(tmp_path):
     first = Launcher(interrupted_at(3, bowl))
     with pytest.raises(SystemExit) as end:
@@ -160,6 +161,7 @@ def killed_again_and_again(folder: str) -> None:
     (home / "kills").write_text(str(kills - 1))
 
 
+@pytest.mark.fault("S2")
 def test_kills_at_any_commit_lose_no_trial_and_run_none_twice(tmp_path):
     assert exit_code(killed_again_and_again, str(tmp_path)) == 0
     assert int((tmp_path / "kills").read_text()) >= 10
@@ -174,6 +176,7 @@ def test_kills_at_any_commit_lose_no_trial_and_run_none_twice(tmp_path):
     assert results(tmp_path)["trials"]["complete"] == 8
 
 
+@pytest.mark.fault("S1")
 def test_failed_trials_are_recorded_and_come_on_top(tmp_path, caplog):
     def trial(values, number):
         return {1: float("nan"), 3: (1.0, 2.0), 4: "fine"}.get(number, 1.0)
@@ -183,6 +186,7 @@ def test_failed_trials_are_recorded_and_come_on_top(tmp_path, caplog):
     assert "trial 1 failed: it returned nan; expected 1 finite number(s)" in caplog.text
 
 
+@pytest.mark.fault("S1")
 def test_too_many_failures_end_it_with_one_sentence(tmp_path):
     def trial(values, number):
         if number != 1:
@@ -241,6 +245,7 @@ class Pool(Launcher):
         return super().launch(job_overrides, initial_job_idx)
 
 
+@pytest.mark.fault("S1")
 def test_a_dead_worker_fails_its_own_trial_and_not_those_beside_it(tmp_path, caplog):
     pool = Pool(deadly=2)
     search(tmp_path, pool, n_jobs=2)
@@ -324,6 +329,7 @@ def test_the_command_line_beats_the_space(tmp_path):
     assert {values["y"] for _, values in launched} <= {1, 2}
 
 
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize(
     ("arguments", "changes", "difference"),
     [
@@ -376,6 +382,7 @@ def held(folder: Path) -> Iterator[int]:
         other.stdin.close()
 
 
+@pytest.mark.fault("S3")
 def test_a_second_search_in_the_folder_is_refused_at_once(tmp_path):
     with (
         held(tmp_path) as pid,
@@ -406,6 +413,7 @@ def test_a_run_that_still_trains_is_not_launched_again(tmp_path):
     search(tmp_path, bowl)
 
 
+@pytest.mark.fault("S3")
 def test_a_study_of_somebody_else_is_not_taken(tmp_path):
     url = storage_url(None, tmp_path)
     optuna.create_study(study_name="toy", storage=open_storage(url, make=True)).add_trial(
@@ -415,6 +423,7 @@ def test_a_study_of_somebody_else_is_not_taken(tmp_path):
         search(tmp_path, bowl)
 
 
+@pytest.mark.fault("X5")
 def test_secrets_of_the_config_stay_out_of_the_study(tmp_path):
     search(tmp_path, bowl, n_trials=1, config={"word": None}, params={"x": "range(0,2)"}, sampler=GRID)
     assert owner(tmp_path) == owner(tmp_path)

@@ -135,6 +135,7 @@ def test_parts_must_be_complete(tmp_path):
         prepare(tmp_path / "nothing", tmp_path / "data")
 
 
+@pytest.mark.fault("D6")
 def test_archives_can_not_write_elsewhere_nor_fill_the_disk(tmp_path):
     raw, out = tmp_path / "raw", tmp_path / "data"
     raw.mkdir()
