@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -88,7 +89,7 @@ class Launches:
                 self.next(timeout=0.2)
             except queue.Empty:
                 told = [pid for pid in told if _ours(pid)]
-        for child in _children():  # workers between two trials, or still importing
+        for child in _workers():  # those whose trial has not begun yet, and idle ones
             child.kill()
 
     def _follow(self, number: int, words: Sequence[str]) -> None:
@@ -120,10 +121,16 @@ def signals_end() -> Iterator[None]:
             signal.signal(s, handler)
 
 
-def _children() -> list[Any]:
+def _workers() -> list[Any]:
+    """Processes that this one has started, but for the one that cleans up after joblib's."""
     import psutil
 
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def _ours(pid: int) -> bool:

@@ -25,6 +25,7 @@ from gaze.sweeps.results import write_results
 from gaze.sweeps.space import samples, space_of, words
 from gaze.sweeps.studies import PRUNED, SweepError, check_asked, holder, locked, open_storage, owner, storage_url
 
+PRUNERS = ("optuna.pruners.*",)
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 PLACED = (".GridSampler", ".QMCSampler")  # these keep their place in the study
 OWNER = "sweep"  # the attribute of a trial that says in which sweep's folder its files lie
@@ -160,6 +161,10 @@ class Search(OptunaSweeperImpl):
         allow = (config.get("resume") or {}).get("allow") or []
         check_asked(study, asked, self.folder, (allow,) if isinstance(allow, str) else tuple(allow))
         study.sampler = self._sampler_for(0)
+        # Trials ask it in their own processes; samplers look at it, too.
+        study.pruner = (
+            instantiate(self.pruner, _execution_whitelist_=PRUNERS) if self.pruner else optuna.pruners.NopPruner()
+        )
         done = self._finished(study)
         logger.info(
             "study %s: %d of %d trials are done%s", self.study_name, done, self.n_trials, "; going on" if done else ""
