@@ -141,7 +141,9 @@ def _round(store: dist.Store, rank: int, replicas: int) -> str:
                 store.set(f"answer/{knock}", name)
                 answered[other] = knock
         if time.monotonic() > deadline:
-            raise ReplicaError(f"replicas {sorted(absent)} of {replicas} did not come within {GATHER:g} s; look at their output")
+            raise ReplicaError(
+                f"replicas {sorted(absent)} of {replicas} did not come within {GATHER:g} s; look at their output"
+            )
         time.sleep(0.01)
     return name
 
