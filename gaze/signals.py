@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Interrupted(Exception):
@@ -46,7 +46,11 @@ class StopFlag:
 
 @contextmanager
 def stop_signals() -> Iterator[StopFlag]:
-    """While inside, stop signals set the flag instead of ending the process."""
+    """While inside, stop signals set the flag instead of ending the process.
+
+    Whoever handled the signal before hears of it at the end, when all is saved: submitit then puts a job that met its time
+    limit back into the queue.
+    """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
         yield flag
@@ -57,3 +61,6 @@ def stop_signals() -> Iterator[StopFlag]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
+    handler = before.get(flag.signum)
+    if callable(handler) and handler is not signal.default_int_handler:
+        handler(flag.signum, None)

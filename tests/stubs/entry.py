@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.processes import Command
@@ -25,17 +23,3 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_N
 def start(directory: Path, *arguments: str) -> Command:
     """A process of its own that trains in `directory`."""
     return Command(directory, "gaze.train", *arguments)
-
-
-def start_replicas(directory: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Two processes that torchrun starts, which is the leader of their group."""
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    return subprocess.Popen(
-        [sys.executable, *torchrun, "-m", "gaze.train", *arguments],
-        cwd=directory,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
