@@ -3,7 +3,8 @@
 A checkpoint is a directory `step-N`: weights in safetensors, everything else in a tensor file that
 loads without running code, and a manifest with the size and checksum of each. It is written aside,
 flushed and renamed, so a directory with that name is complete; the manifest tells whether it still
-is what was written. A damaged one is stepped over.
+is what was written. A damaged one is stepped over. Weights that are divided among replicas are written
+in parts, see `gaze.sharded`; either kind is read by any number of replicas.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gaze import sources
+from gaze import sharded, sources
 from gaze.durable import flush, make_directory
-from gaze.manifests import CheckpointError, verify, write_manifest
+from gaze.manifests import CheckpointError, file_facts, verify, write_manifest
+from gaze.replicas import on_all, on_first
+from gaze.sharding import all_laid_out_like, is_sharded
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.pt"
+FULL = 1 << 16  # bytes; with fewer left a write has failed for lack of them
 NAMES = re.compile(r"(?:step-|\.replaced-)(\d+)")
 
 
@@ -55,45 +60,77 @@ class Checkpoints:
         return before if before.exists() and not place.exists() else place  # killed in the midst of replacing it
 
     def save(
-        self, step: int, model: nn.Module, state: Mapping[str, Any], omit: Mapping[str, str] | None = None
+        self,
+        step: int,
+        model: nn.Module | Mapping[str, Tensor],
+        state: Mapping[str, Any],
+        omit: Mapping[str, str] | None = None,
     ) -> Path:
         """Write the checkpoint of `step`, replacing one of the same step, and drop the oldest beyond `keep`.
 
         Args:
+            model: or its tensors by name. Where its weights are divided, all replicas have to save it together.
             omit: parts of the model to leave out, with their digests, see `gaze.sources`.
 
         Raises:
             CheckpointError: it could not be written (a full disk, no permission); older ones are untouched.
         """
-        final, before = self._place(step), self._before(step)
-        aside = self.directory / f".writing-{step:08d}"
+        final, aside = self._place(step), self.directory / f".writing-{step:08d}"
+        first = True  # of those that write it
         try:
-            make_directory(self.directory)
-            self._tidy()
-            aside.mkdir()
-            save_weights(model, aside / WEIGHTS, omit)
-            torch.save(dict(state), aside / STATE)
-            write_manifest(aside, step)
-            for file in (*aside.iterdir(), aside):
-                flush(file)
-            if final.exists():
-                os.replace(final, before)
-            os.replace(aside, final)
-            flush(self.directory)
+            if isinstance(model, nn.Module) and is_sharded(model):
+                first = dist.get_rank() == 0
+                on_first(lambda: self._begin(aside))
+                kept, files = sharded.write_parts(aside, model, state, omit or {})
+                parts = on_all(lambda: file_facts(files))
+                on_first(lambda: self._finish(step, aside, kept, parts))
+            else:
+                self._begin(aside)
+                save_weights(model, aside / WEIGHTS, omit)
+                self._finish(step, aside, state)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
-            shutil.rmtree(aside, ignore_errors=True)
-            if before.exists() and not final.exists():
-                os.replace(before, final)
             free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
+            written = sum(file.stat().st_size for file in aside.iterdir()) if aside.is_dir() else 0
+            if first:
+                self._give_up(step, aside)
+            full = "the disk is full: " if free < FULL else ""  # what torch says then is about its own files
             raise CheckpointError(
-                f"could not write checkpoint {final}: {error} ({free >> 20} MiB free); earlier checkpoints are intact"
+                f"could not write checkpoint {final}: {full}{error} ({written} bytes of it written, {free >> 20} MiB free); "
+                "earlier checkpoints are intact"
             ) from error
+        if first:
+            self._drop_old(step)
+        return final
+
+    def _begin(self, aside: Path) -> None:
+        make_directory(self.directory)
+        self._tidy()
+        aside.mkdir()
+
+    def _finish(
+        self, step: int, aside: Path, state: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Write the state beside the weights, and make all of it the checkpoint of `step`; `parts`: of its manifest."""
+        torch.save(dict(state), aside / STATE)
+        write_manifest(aside, step, {name: facts for part in parts for name, facts in part.items()})
+        for file in (*aside.iterdir(), aside):
+            flush(file)
+        if self._place(step).exists():
+            os.replace(self._place(step), self._before(step))
+        os.replace(aside, self._place(step))
+        flush(self.directory)
+
+    def _give_up(self, step: int, aside: Path) -> None:
+        shutil.rmtree(aside, ignore_errors=True)
+        if self._before(step).exists() and not self._place(step).exists():
+            os.replace(self._before(step), self._place(step))
+
+    def _drop_old(self, step: int) -> None:
         steps = self.steps()
         kept = [s for s in steps if s <= step][-self.keep :]
         for old in set(steps) - set(kept):  # later steps are of a course that was given up when the run went back
             shutil.rmtree(self.path(old), ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
-        return final
+        shutil.rmtree(self._before(step), ignore_errors=True)
 
     def _place(self, step: int) -> Path:
         return self.directory / f"step-{step:08d}"
@@ -113,22 +150,23 @@ class Checkpoints:
                 os.replace(self._before(step), self._place(step))
 
     def load(self, model: nn.Module) -> dict[str, Any] | None:
-        """Put the newest intact weights into `model` and return the state saved with them.
+        """Put the newest intact weights into `model` and return the state saved with them. All replicas have to.
 
         Returns None when nothing was ever saved.
 
         Raises:
             CheckpointError: every checkpoint is damaged, or the weights belong to another model.
         """
-        path = self.newest()
+        path = on_first(self.newest)  # or replicas might go on from different ones
         if path is None:
             return None
-        load_weights(model, path / WEIGHTS)
-        return read_state(path / STATE)
+        load_into(model, path)
+        state = read_state(path / STATE)
+        return sharded.read_state(path, model.state_dict(), state) if sharded.is_sharded_checkpoint(path) else state
 
     def left_out(self) -> set[str]:
         """Parts of the model that some of them leave out, so that it must be built with its weights."""
-        return {part for step in self.steps() for part in sources.left_out(self.path(step) / WEIGHTS)}
+        return {part for step in self.steps() for part in left_out(self.path(step))}
 
     def newest(self) -> Path | None:
         """The newest intact checkpoint, None if there are none at all; says which damaged ones it stepped over."""
@@ -145,8 +183,8 @@ class Checkpoints:
         return None
 
 
-def save_weights(model: nn.Module, path: Path, omit: Mapping[str, str] | None = None) -> None:
-    """The state dict of `model` as safetensors; tensors that share memory are stored once, under their first name.
+def save_weights(model: nn.Module | Mapping[str, Tensor], path: Path, omit: Mapping[str, str] | None = None) -> None:
+    """The state dict of `model`, or these tensors, as safetensors; what shares memory is stored once, under its first name.
 
     Args:
         omit: parts to leave out, with their digests.
@@ -155,7 +193,7 @@ def save_weights(model: nn.Module, path: Path, omit: Mapping[str, str] | None = 
     first: dict[tuple[Any, ...], str] = {}
     tensors: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in (model.state_dict() if isinstance(model, nn.Module) else model).items():
         if any(name.startswith(f"{part}.") for part in omit):
             continue
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
@@ -197,6 +235,27 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def left_out(path: Path) -> dict[str, str]:
+    """The parts of the model that the checkpoint in this directory leaves out, with the digest of each."""
+    if sharded.is_sharded_checkpoint(path):
+        return sharded.left_out(path)
+    return sources.left_out(path / WEIGHTS)
+
+
+def load_into(model: nn.Module, path: Path) -> None:
+    """Put the weights of a checkpoint directory into `model`; see `load_weights`."""
+    if not sharded.is_sharded_checkpoint(path):
+        load_weights(model, path / WEIGHTS)
+        return
+    own, saved = model.state_dict(), read_state(path / STATE)
+    shapes = sharded.shapes(path) | {name: tuple(tensor.shape) for name, tensor in saved[sharded.REST].items()}
+    omitted = left_out(path)
+    _check_fits(
+        path, own, shapes | {n: tuple(t.shape) for part in omitted for n, t in sources.below(own, part).items()}
+    )
+    model.load_state_dict(_with_left_out(path, sharded.read_weights(path, own, saved), own, omitted))
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
     """Put the weights of a file into `model`: all of them, or none. Parts that it leaves out stay as they are.
 
@@ -205,26 +264,36 @@ def load_weights(model: nn.Module, path: Path) -> None:
             out is another one.
     """
     own = model.state_dict()
+    tensors = _with_left_out(path, read_weights(path), own, sources.left_out(path))
+    _check_fits(path, own, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    model.load_state_dict(all_laid_out_like(tensors, own))
+
+
+def _with_left_out(
+    path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], parts: Mapping[str, str]
+) -> dict[str, Tensor]:
     try:
-        tensors = sources.take_back(read_weights(path), own, sources.left_out(path))
+        return sources.take_back(tensors, own, parts)
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+
+
+def _check_fits(path: Path, own: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
     problems = [
-        _some("it lacks", [name for name in own if name not in tensors]),
-        _some("it has in excess", [name for name in tensors if name not in own]),
+        _some("it lacks", [name for name in own if name not in shapes]),
+        _some("it has in excess", [name for name in shapes if name not in own]),
         _some(
             "shapes differ for",
             [
-                f"{name} {tuple(tensors[name].shape)} instead of {tuple(own[name].shape)}"
+                f"{name} {shapes[name]} instead of {tuple(own[name].shape)}"
                 for name in own
-                if name in tensors and tensors[name].shape != own[name].shape
+                if name in shapes and shapes[name] != tuple(own[name].shape)
             ],
         ),
     ]
     found = [p for p in problems if p]
     if found:
         raise CheckpointError(f"{path} holds the weights of another model: {'; '.join(found)}")
-    model.load_state_dict(tensors)
 
 
 def _some(what: str, names: list[str], most: int = 4) -> str:

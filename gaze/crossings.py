@@ -21,7 +21,7 @@ from gaze.directions.reports import write_reports
 from gaze.directions.table import OURS, write_predictions
 from gaze.errors import UserError
 from gaze.hardware import Hardware
-from gaze.report import find_runs
+from gaze.reports.runs import find_runs
 from gaze.run_data import dataset_node
 from gaze.runs import build, check, load_config, load_model, plain_config
 from gaze.screens.table import with_facts, write_csv

@@ -35,6 +35,17 @@ def environment() -> dict[str, Any]:
     }
 
 
+def code() -> dict[str, Any]:
+    """What decides what a command computes, other than its config: commit and changes, Python and packages."""
+    here = git_state(Path(__file__).parent)
+    versions = {name: _version(name) for name in ("gaze", "torch", "timm", "numpy")}
+    return {
+        "commit": here.get("commit"),
+        "changes": here.get("diff_sha256"),
+        "python": platform.python_version(),
+    } | versions
+
+
 def git_state(directory: Path) -> dict[str, Any]:
     """Commit of the checkout that holds `directory`, and a hash of what was changed in it since; empty outside of one."""
     commit = _git(directory, "rev-parse", "HEAD")

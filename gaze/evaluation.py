@@ -47,6 +47,7 @@ def evaluate(
     samples = 0
     for metric in metrics.values():
         metric.to(hardware.device).reset()
+    idle = hardware.idle_passes(batches)
     for batch in map(hardware.place, batches):
         with hardware.autocast(amp):
             prediction = model(batch.inputs)
@@ -61,6 +62,9 @@ def evaluate(
         samples += len(batch.index)
         if stop():
             return {}
+    for _ in range(idle):
+        with hardware.autocast(amp):
+            model(batch.inputs)
     count = float(hardware.total(torch.tensor(float(samples), device=hardware.device)))
     # NaN stays NaN: a model that fails on one batch has no good figure.
     figures = {name: float(hardware.total(value)) / count for name, value in sums.items()}

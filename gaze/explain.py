@@ -41,7 +41,8 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
         try:
             return entry(*args, **kwargs)
         except Interrupted as stop:
-            print(f"\n{stop}; give the same command with dir=... to go on", file=sys.stderr)
+            how = "" if HydraConfig.get().mode == RunMode.MULTIRUN else " with dir=..."
+            print(f"\n{stop}; give the same command{how} to go on", file=sys.stderr)
             sys.exit(stop.exit_code)
         except (*EXPLAINED, RuntimeError, MemoryError) as error:
             memory = ran_out(error) and not isinstance(error, UserError)

@@ -17,7 +17,7 @@ from gaze.directions import evaluation as directions
 from gaze.errors import UserError
 from gaze.hardware import Hardware
 from gaze.journal import Journal
-from gaze.report import find_runs
+from gaze.reports.runs import find_runs
 from gaze.run_data import dataset_node
 from gaze.runs import TOP, build, check, differences, load_config, load_model, plain_config
 from gaze.screens import evaluation as screens

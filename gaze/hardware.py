@@ -1,13 +1,10 @@
-"""What the machine does: device, number format, compilation, replicas, loaders, seeds.
-
-This is the one module that reads what torchrun put into the environment.
-"""
+"""What the machine does: device, number format, compilation, replicas, loaders, seeds."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
+from gaze import replicas, sharding
 from gaze.loading import outlive_signals
+from gaze.replicas import ReplicaError
 from gaze.seeds import mix
 from gaze.types import Record, collate
 
@@ -27,12 +26,17 @@ NUMBER_FORMATS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Hardware:
-    """One process on one device, alone or as one replica of several that torchrun started.
+    """One process on one device, alone or as one replica of several that torchrun or srun started.
 
     Args:
         device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:1".
         amp_dtype: "bfloat16", or "float16" with a loss scaler; used when the trainer's `amp` is on.
-        distributed: join the replicas that torchrun started; equal gradients on all of them (DDP).
+        distributed: join the replicas that were started; equal gradients on all of them (DDP).
+        launcher: what starts replicas: "torchrun", or "slurm" for tasks that srun starts.
+        timeout_s: seconds after which a step that waits for another replica fails.
+        shard: replicas also divide the weights and the optimizer's state among themselves (FSDP2).
+        shard_units: parts of the model whose weights are gathered and let go together: globs over names of modules, or
+            the parameters from which a member of a ModuleList or Sequential is one.
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
         compile: None, or a torch.compile backend such as "inductor".
@@ -50,6 +54,10 @@ class Hardware:
         device: str = "auto",
         amp_dtype: str = "bfloat16",
         distributed: bool = False,
+        launcher: str = "torchrun",
+        timeout_s: float = 600.0,
+        shard: bool = False,
+        shard_units: int | Sequence[str] = 1_000_000,
         find_unused_parameters: bool = False,
         sync_batchnorm: bool = False,
         compile: str | None = None,
@@ -67,7 +75,12 @@ class Hardware:
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
-        self.rank, self.replicas, self.local_rank = _replica(distributed)
+        if shard and not distributed:
+            raise ValueError(
+                "hardware.shard is true but hardware.distributed is false; use hardware=fsdp under torchrun"
+            )
+        self.shard, self.shard_units, self.timeout_s = shard, shard_units, timeout_s
+        self.rank, self.replicas, self.local_rank = replicas.place(distributed, launcher)
         self.device = _device(device, self.local_rank)
         if sync_batchnorm and self.replicas > 1 and self.device.type != "cuda":
             raise ValueError("hardware.sync_batchnorm needs CUDA; leave it out on the CPU")
@@ -75,13 +88,27 @@ class Hardware:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(bool(deterministic), warn_only=deterministic == "warn")
         torch.backends.cudnn.benchmark = not deterministic
-        if distributed and not dist.is_initialized():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo")
+        self.store = replicas.join(self.device, timeout_s) if distributed and not dist.is_initialized() else None
 
     @property
     def main(self) -> bool:
         """Is this the replica that writes, logs and shows progress?"""
         return self.rank == 0
+
+    @property
+    def runs_along(self) -> bool:
+        """Does this replica have to run the model whenever the first one does? All do where weights are divided."""
+        return self.main or self.shard
+
+    def settle(self, model: nn.Module) -> nn.Module:
+        """The model on the device, with its weights divided if asked for. To be done before an optimizer holds them."""
+        if self.sync_batchnorm and self.replicas > 1:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # swaps the layers inside; their names stay
+        if self.shard:
+            from torch.distributed.device_mesh import init_device_mesh
+
+            return sharding.shard(model, init_device_mesh(self.device.type, (self.replicas,)), self.shard_units)
+        return model.to(self.device)
 
     def place(self, thing: R) -> R:
         """A batch on the device, its 8-bit images as float in [0, 1]."""
@@ -93,10 +120,10 @@ class Hardware:
         DDP hooks only the parameters that require gradients when it wraps, so call this again after
         any of them is frozen or thawed.
         """
-        if self.sync_batchnorm and self.replicas > 1:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # swaps the layers inside; their names stay
         net = self.compiled(model)
-        if self.replicas > 1:
+        if self.shard:
+            sharding.check_numbers(model)
+        elif self.replicas > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
             net = DistributedDataParallel(
                 net, device_ids=ids, find_unused_parameters=self.find_unused_parameters, gradient_as_bucket_view=True
@@ -105,8 +132,9 @@ class Hardware:
 
     def compiled(self, model: nn.Module) -> nn.Module:
         """`model` on the device in the memory format asked for, compiled if asked for; no replicas."""
-        model.to(self.device)
-        if self.channels_last:
+        if not self.shard:  # or `settle` has put it there
+            model.to(self.device)
+        if self.channels_last and not self.shard:  # FSDP2 divides rows of contiguous weights only
             model.to(memory_format=torch.channels_last)
         return torch.compile(model, backend=self.compile) if self.compile else model  # type: ignore[return-value]
 
@@ -119,8 +147,13 @@ class Hardware:
         return amp and self.amp_dtype == torch.float16
 
     def accumulating(self, net: nn.Module, more: bool) -> contextlib.AbstractContextManager[Any]:
-        """The context of a backward pass after which more follow in the same step: no all-reduce yet."""
-        return net.no_sync() if more and isinstance(net, DistributedDataParallel) else contextlib.nullcontext()
+        """The context of a backward pass after which more may follow in the same step: gradients are shared once."""
+        if isinstance(net, DistributedDataParallel) and more:
+            return net.no_sync()
+        sharded = getattr(net, "_orig_mod", net)  # below what torch.compile made of it
+        if sharding.is_sharded(sharded):
+            sharded.set_requires_gradient_sync(not more)  # type: ignore[operator]
+        return contextlib.nullcontext()
 
     def seed(self, *numbers: int) -> None:
         """Seed what the model draws (dropout, drop path) from these numbers and the rank."""
@@ -158,21 +191,6 @@ class Hardware:
         dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return int(value)
 
-    def same(self, what: str, facts: Sequence[str]) -> None:
-        """Check that all replicas were told the same.
-
-        Raises:
-            ValueError: they were not; `what` and the facts that differ are named.
-        """
-        if self.replicas == 1:
-            return
-        told: list[Any] = [None] * self.replicas
-        dist.all_gather_object(told, list(facts))
-        for rank, other in enumerate(told):
-            if other != told[0]:
-                different = [f"{a} / {b}" for a, b in zip(told[0], other, strict=True) if a != b]
-                raise ValueError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
-
     def total(self, value: Tensor) -> Tensor:
         """The sum over all replicas."""
         if self.replicas > 1:
@@ -180,10 +198,17 @@ class Hardware:
         return value
 
     def share_buffers(self, model: nn.Module) -> None:
-        """Give every replica the first one's buffers; each has its own batch statistics until DDP's next forward."""
+        """Give every replica the first one's buffers; each has its own batch statistics until the next forward pass."""
         if self.replicas > 1:
-            for buffer in model.buffers():
-                dist.broadcast(buffer, src=0)
+            sharding.share_buffers(model)
+
+    def idle_passes(self, batches: Iterable[Any]) -> int:
+        """Forward passes to make after these batches so that other replicas, which may have one more, can make theirs.
+
+        Where weights are divided no replica can run the model alone.
+        """
+        own = len(batches) if self.shard and isinstance(batches, Sized) else 0
+        return self.agree(own) - own if self.shard else 0
 
     def barrier(self) -> None:
         """Wait for the other replicas."""
@@ -197,32 +222,26 @@ class Hardware:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
         return tensor.float().div_(255)
 
+    @contextlib.contextmanager
+    def joined(self) -> Iterator[None]:
+        """Train with the other replicas while inside, and leave them at the end.
+
+        Raises:
+            ReplicaError: one of them died or hangs; the message says which.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.store is None or not replicas.broke_off(error):
+                raise
+            raise ReplicaError(replicas.told(self.store, self.rank, self.replicas, self.timeout_s)) from error
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Leave the group of replicas."""
         if self.replicas > 1 and dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _replica(distributed: bool) -> tuple[int, int, int]:
-    under_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
-    if distributed and not under_torchrun:
-        raise ValueError(
-            "hardware.distributed is true but torchrun did not start this process; use "
-            "'torchrun --standalone --nproc-per-node N -m gaze.train ... hardware=ddp', or leave hardware=ddp out"
-        )
-    if not distributed and under_torchrun and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            "torchrun started several processes but hardware.distributed is false; they would each train alone: "
-            "add hardware=ddp"
-        )
-    if not distributed:
-        return 0, 1, 0
-    if os.environ["TORCHELASTIC_RUN_ID"] == "none":
-        raise ValueError(
-            "torchrun was given no name for this run, by which its replicas find one directory; "
-            "add --standalone, or --rdzv-id NAME on several hosts"
-        )
-    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_RANK"])
 
 
 def _device(name: str, local_rank: int) -> torch.device:
@@ -235,6 +254,7 @@ def _device(name: str, local_rank: int) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise ValueError(f"hardware.device is {name!r} but torch sees no CUDA device; use hardware=cpu")
-        device = torch.device("cuda", local_rank if device.index is None else device.index)
+        only = torch.cuda.device_count() == 1  # SLURM shows each of its tasks no other device than its own
+        device = torch.device("cuda", (0 if only else local_rank) if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +23,14 @@ class Key(NamedTuple):
     epoch: int
     place: int  # in the epoch's order: a sample that is drawn twice has two views
     sample: int
+
+
+class Order(Protocol):
+    """The samples of an epoch in the order in which training takes them: a tensor, or what is sliced like one."""
+
+    def __getitem__(self, places: slice, /) -> Tensor:
+        """The samples at consecutive places."""
+        ...
 
 
 class Views(TorchDataset):
@@ -48,7 +56,8 @@ class BatchPlan(Sampler[list[Key]]):
     Set `epoch` and `start` (in steps) before iterating.
 
     Args:
-        order: the samples of an epoch, drawn from a generator of (seed, epoch); None: a permutation.
+        order: the samples of an epoch, drawn from a generator of (seed, epoch); None: a permutation. It is asked for the
+            samples of one batch at a time, so that one that computes them (gaze/shard_order.py) is never there as a whole.
     """
 
     def __init__(
@@ -59,9 +68,11 @@ class BatchPlan(Sampler[list[Key]]):
         seed: int = 0,
         rank: int = 0,
         replicas: int = 1,
-        order: Callable[[torch.Generator], Tensor] | None = None,
+        order: Callable[[torch.Generator], Order] | None = None,
     ) -> None:
-        self.order = order or (lambda drawn: torch.randperm(samples, generator=drawn))
+        self.order: Callable[[torch.Generator], Order] = order or (
+            lambda drawn: torch.randperm(samples, generator=drawn)
+        )
         self.samples, self.batch_size, self.accumulate = samples, batch_size, accumulate
         self.seed, self.rank, self.replicas = seed, rank, replicas
         self.epoch = self.start = 0
@@ -78,10 +89,11 @@ class BatchPlan(Sampler[list[Key]]):
         return (self.steps - self.start) * self.accumulate
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = self.order(generator(self.seed, self.epoch)).tolist()
+        order = self.order(generator(self.seed, self.epoch))
         for batch in range(self.start * self.accumulate, self.steps * self.accumulate):
             first = (batch * self.replicas + self.rank) * self.batch_size
-            yield [Key(self.epoch, place, order[place]) for place in range(first, first + self.batch_size)]
+            samples = order[first : first + self.batch_size].tolist()
+            yield [Key(self.epoch, place, sample) for place, sample in enumerate(samples, first)]
 
 
 def _last_chance(signum: int, frame: FrameType | None) -> None:

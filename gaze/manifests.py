@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import platform
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import gaze
+from gaze.durable import flush
 from gaze.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -25,9 +26,23 @@ class CheckpointError(UserError, RuntimeError):
     """A checkpoint is missing, damaged, or belongs to another model or version."""
 
 
-def write_manifest(directory: Path, step: int) -> None:
-    """Note size and checksum of each file in `directory`, and what wrote them."""
-    files = {file.name: {"bytes": file.stat().st_size, "crc32": _crc32(file)} for file in sorted(directory.iterdir())}
+def file_facts(files: Iterable[Path]) -> dict[str, Any]:
+    """Size and checksum of files, which are on the disk then."""
+    found = {}
+    for file in files:
+        flush(file)
+        found[file.name] = {"bytes": file.stat().st_size, "crc32": _crc32(file)}
+    return found
+
+
+def write_manifest(directory: Path, step: int, known: Mapping[str, Any] | None = None) -> None:
+    """Note size and checksum of each file in `directory`, and what wrote them.
+
+    Args:
+        known: what `file_facts` says of some of them.
+    """
+    known = known or {}
+    files = file_facts(file for file in sorted(directory.iterdir()) if file.name not in known) | dict(known)
     facts = {
         "format": FORMAT,
         "step": step,
@@ -49,7 +64,7 @@ def verify(path: Path) -> str | None:
     try:
         manifest = json.loads((path / MANIFEST).read_text())
         files = {name: (facts["bytes"], facts["crc32"]) for name, facts in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"its {MANIFEST} cannot be read: {error}"
     if manifest[OWN] != _own(manifest) if OWN in manifest else set(manifest) != FIRST:
         return f"{MANIFEST} has changed since it was written"

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gaze.datasets.dataset import Dataset
+from gaze.datasets.names import Names
 
 
 def provenance(model: nn.Module, splits: Mapping[str, Dataset]) -> dict[str, Any]:
@@ -55,4 +56,4 @@ def _parts(value: Any) -> Iterator[bytes]:
         for item in value:
             yield from _parts(item)
     else:
-        yield json.dumps(value, default=str).encode()
+        yield json.dumps(list(value) if isinstance(value, Names) else value, default=str).encode()

@@ -22,7 +22,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gaze.checkpoints import WEIGHTS, Checkpoints, load_weights
+from gaze.checkpoints import Checkpoints, load_into
 from gaze.durable import make_directory, write_text
 from gaze.environment import environment
 from gaze.errors import UserError
@@ -31,6 +31,7 @@ from gaze.loggers.logger import Logger
 from gaze.resumed import FREE_TO_CHANGE, covered, differences, note, read, told
 from gaze.signals import Interrupted
 from gaze.signatures import problems
+from gaze.stores.addresses import with_credentials
 from gaze.trusted import MODELS, TRUSTED
 
 logger = logging.getLogger(__name__)
@@ -78,11 +79,17 @@ class Run:
         """Hold the directory: a second process that wants to train here fails at once.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, or nothing in it could be read back.
         """
         if not self.main:
             yield
             return
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError as error:
+            raise RunError(
+                f"{str(self.path)!r} is no UTF-8, so its weights could not be read; choose another dir="
+            ) from error
         make_directory(self.path)
         with (self.path / ".lock").open("a+") as file:
             try:
@@ -199,7 +206,7 @@ def chosen(config: DictConfig, group: str) -> dict[str, Any]:
 TOP = {
     "hardware", "trainer", "optimizer", "schedule", "callback", "logger", "init", "backbone", "fusion", "head", "dataset",
     "val_dataset", "loss", "metric", "model", "name", "seed", "data_root", "dir", "resume", "clip", "codebook", "matching",
-    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae",
+    "prompts", "moe", "temporal", "eye_rotation", "rasterize", "vae", "study", "objectives", "trial",
 }  # fmt: skip
 
 
@@ -212,6 +219,7 @@ def check_stack(config: DictConfig) -> None:
     found = [f"{key!s}: the config has no such key" for key in config if key not in TOP]
     if not isinstance(config.seed, int):
         found.append(f"seed: {config.seed!r} is no whole number")
+    found += with_credentials(plain_config(config))
     if isinstance(config.val_dataset, str):
         found.append(f"val_dataset: choose another data set with dataset@val_dataset={config.val_dataset}")
     check(config, also=found)
@@ -274,7 +282,7 @@ def load_model(run: str | Path) -> nn.Module:
     path = opened.best.newest() or opened.last.newest()
     if path is None:
         raise RunError(f"{run} holds no weights: neither best/ nor last/ has a checkpoint; train it first")
-    load_weights(model, path / WEIGHTS)
+    load_into(model, path)
     for name in ("image_size", "face_size", "eye_size"):
         size = OmegaConf.select(config, f"dataset.{name}")
         setattr(model, name, (size, size) if isinstance(size, int) else None if size is None else tuple(size))

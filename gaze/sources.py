@@ -11,15 +11,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gaze.sharding import whole
+
 KEY = "left_out"  # in the metadata of a weights file: part -> digest
 
 
 def digest(tensors: Mapping[str, Tensor], part: str) -> str:
-    """The sha256 of the names, kinds and values of all tensors below `part`."""
+    """The sha256 of the names, kinds and values of all tensors below `part`. All replicas ask where they are divided."""
     found = hashlib.sha256()
     for name, tensor in sorted(below(tensors, part).items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        found.update(whole(tensor.detach()).cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import hydra
@@ -11,37 +10,43 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gaze.explain import explained
+from gaze.sweeps.sweeper import register
 from gaze.trusted import TRUSTED
+
+register()
 
 
 @hydra.main(config_path="pkg://gaze.conf", config_name="train", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
-def main(cfg: DictConfig) -> float:
-    """Build what the config names, train it, and return the best of the monitored figure, for Optuna.
+def main(cfg: DictConfig) -> float | tuple[float, ...]:
+    """Build what the config names, train it, and return the best of the monitored figure, or `objectives`, for Optuna.
 
     Weights come from the first of: the last checkpoint in the run's own directory, when it was
     interrupted; `init`; the constructors.
     """
     import torch
 
+    from gaze.environment import code
     from gaze.losses.objective import Objective
     from gaze.provenance import provenance
+    from gaze.replicas import check_same
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
+    from gaze.sweeps.trials import check_objectives, returned, trial_callbacks
 
     with open_dict(cfg):
         cfg.dir = HydraConfig.get().runtime.output_dir
     check_stack(cfg)
     hardware = build(cfg.hardware)
     run = Run(cfg.dir, main=hardware.main)
-    with run.locked():
+    with hardware.joined(), run.locked():
+        check_same("code, directory or config", lambda: {**code(), **plain_config(cfg)})
         run.open(cfg, HydraConfig.get().overrides.task, cfg.resume.allow)
-        hardware.same("directory or config", [str(run.path), str(plain_config(cfg))])
         torch.manual_seed(cfg.seed)  # the same first weights on every replica
         overwritten = run.started and not run.last.left_out()
         model = build(without_weights(plain_config(cfg.model)) if overwritten else cfg.model)
         if cfg.init is not None and not run.started:
             build(cfg.init)(model)
-        model.to(hardware.device)
+        model = hardware.settle(model)
         trainer = build(cfg.trainer)(
             run=run,
             hardware=hardware,
@@ -53,12 +58,15 @@ def main(cfg: DictConfig) -> float:
             schedule=build(cfg.schedule),
             train_set=build(cfg.dataset)(split="train"),
             val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
-            callbacks=chosen(cfg, "callback"),
+            callbacks=chosen(cfg, "callback") | trial_callbacks(cfg),
         )
-        run.made_from(provenance(model, {"train": trainer.train_set, "val": trainer.val_set}), cfg.resume.allow)
-        with run.logged(build(cfg.logger), sweep_name()), closing(hardware):
+        check_objectives(cfg.objectives, trainer)
+        found = provenance(model, {"train": trainer.train_set, "val": trainer.val_set})
+        check_same("what they found to train from", lambda: found)
+        run.made_from(found, cfg.resume.allow)
+        with run.logged(build(cfg.logger), sweep_name()):
             best = trainer.fit()
-    return best[cfg.trainer.monitor]
+    return returned(best, cfg.trainer.monitor, cfg.objectives)
 
 
 def sweep_name() -> str | None:

@@ -22,8 +22,10 @@ from gaze.guard import Guard
 from gaze.hardware import Hardware
 from gaze.loading import BatchPlan, Views, release
 from gaze.losses.objective import Objective
+from gaze.replicas import AGREE_EVERY
 from gaze.scaler import Scaler
 from gaze.schedules import Schedule
+from gaze.sharding import laid_out_like, whole
 from gaze.signals import Interrupted, StopFlag, stop_signals
 from gaze.types import Batch, Progress
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 
 MODES = ("minimize", "maximize", "last")
-AGREE_EVERY = 10  # steps between two agreements of replicas on whether one of them was told to stop
 
 
 class Trainer:
@@ -195,7 +196,7 @@ class Trainer:
                 self.scaler.scale(loss / len(batches)).backward()
                 logs.append(terms)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf"))
+        norm = whole(nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -219,6 +220,12 @@ class Trainer:
     def models(self) -> tuple[nn.Module, ...]:
         """What is trained, and what is validated where that is another one."""
         return (self.model,) if self.eval_model is self.model else (self.model, self.eval_model)
+
+    def figures(self) -> list[str]:
+        """Names of the figures that validation gives."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # computing before any update is what we mean to do
+            return ["loss", *self.objective.terms, *(k for m in self.metrics.values() for k in m.compute())]
 
     def prepare(self) -> None:
         """Wrap the model for training; again after parameters were frozen or thawed."""
@@ -294,6 +301,9 @@ class Trainer:
         # What a schedule sets at every step is left as it was; the base it multiplies is asked for anew.
         left = {"params", *self.schedule}
         asked = [{k: v for k, v in group.items() if k not in left} for group in self.optimizer.param_groups]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number, kept in state["state"].items():  # of each parameter; it may be divided now and was not, or not so
+            kept |= {k: laid_out_like(v, parameters[number]) for k, v in kept.items() if isinstance(v, Tensor)}
         self.optimizer.load_state_dict(state)
         for group, options in zip(self.optimizer.param_groups, asked, strict=True):
             group.update(options)  # the config decides, which the run directory has checked or allowed to change
@@ -313,10 +323,7 @@ class Trainer:
                 raise ValueError(f"schedule.{option}: the optimizer has no such option; expected {', '.join(options)}")
 
     def _check_monitor(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # computing before any update is what we mean to do
-            figures = ["loss", *self.objective.terms, *(k for m in self.metrics.values() for k in m.compute())]
-        if self.monitor not in figures:
+        if self.monitor not in (figures := self.figures()):
             raise ValueError(
                 f"trainer.monitor is {self.monitor!r}, which no metric computes; there are {', '.join(figures)}"
             )

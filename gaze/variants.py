@@ -21,7 +21,7 @@ from gaze.evaluation import evaluate
 from gaze.hardware import Hardware
 from gaze.journal import monitored
 from gaze.loading import release
-from gaze.report import find_runs
+from gaze.reports.runs import find_runs
 from gaze.runs import build, check, chosen, load_config, load_model, plain_config
 
 FOLDER, FILE, DIFFERENCES = "variants", "variants.csv", "differences.csv"

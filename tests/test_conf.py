@@ -141,9 +141,3 @@ def test_the_command_line_beats_the_model_and_the_model_beats_the_defaults():
 def test_unknown_keys_are_refused(override):
     with pytest.raises(Exception, match="(?i)could not override|not in struct|did you mean"):
         composed("model=gazelle_small", override)
-
-
-def test_a_search_composes_with_its_sweeper():
-    with initialize_config_module("gaze.conf"):
-        cfg = compose("train", overrides=["model=gazelle_small", "sweep=lr"], return_hydra_config=True)
-    assert cfg.hydra.sweeper.direction == "minimize"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from gaze.errors import UserError
 from gaze.explain import explained
 from gaze.memory import told
+from gaze.signals import Interrupted
 
 CONFIG = {
     "trainer": {"batch_size": 4, "val_batch_size": None, "amp": False},
@@ -63,6 +65,14 @@ def test_a_config_without_such_settings_is_told_what_it_can_do():
     assert told(MemoryError()) == (
         "memory does not suffice (MemoryError); take less at once, or a device with more memory"
     )
+
+
+def test_an_interruption_says_how_to_go_on(ended, capsys):
+    for mode, how in ((RunMode.RUN, "with dir=... to go on"), (RunMode.MULTIRUN, "the same command to go on")):
+        end = ended(Interrupted(signal.SIGTERM), mode)
+        assert isinstance(end, SystemExit)
+        assert end.code == 143
+        assert how in capsys.readouterr().err
 
 
 def test_other_errors_and_sweeps_are_passed_on(ended, capsys):

@@ -1,10 +1,4 @@
-"""Replicas: two processes on one machine equal one process."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""What the machine does: device, number format, compilation, seeds."""
 
 import pytest
 import torch
@@ -12,40 +6,6 @@ import torch
 from gaze.hardware import Hardware
 from tests.stubs.line import Net
 from tests.stubs.training import line_trainer
-
-SCRIPT = Path(__file__).parent / "stubs" / "replicas.py"
-
-
-def launch(directory: Path, *arguments: str, replicas: int = 2) -> subprocess.CompletedProcess:
-    """Run the script under torchrun; each replica writes replica-N.json into `directory`."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(replicas)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
-    return subprocess.run(
-        [*command, str(SCRIPT), str(directory), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=environment,
-    )
-
-
-@pytest.mark.slow
-def test_two_replicas_equal_one_process_and_stay_equal_after_a_thaw(tmp_path):
-    done = launch(tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    first, second = (json.loads((tmp_path / f"replica-{rank}.json").read_text()) for rank in (0, 1))
-    assert first["weights"] == second["weights"]
-    assert first["open"] == 2  # the frozen block thawed in epoch 1
-    assert first["validated"] == second["validated"]
-    assert first["validated"]["seen"] == 17  # an odd number: each counted once, none padded
-
-    from tests.stubs.replicas import settings  # the same run in this process
-
-    alone = line_trainer(tmp_path / "alone", **settings(batch_size=8))
-    best = alone.fit()
-    weights = torch.cat([p.detach().flatten() for p in alone.model.parameters()])
-    assert torch.allclose(torch.tensor(first["weights"]), weights, atol=1e-5)
-    assert first["validated"]["mae"] == pytest.approx(best["mae"], abs=1e-5)
 
 
 def test_one_process_needs_no_torchrun_and_replicas_do():

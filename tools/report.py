@@ -14,18 +14,23 @@ from gaze.trusted import TRUSTED
 @hydra.main(config_path="pkg://gaze.conf", config_name="report", execution_whitelist=[*TRUSTED, "hydra.*"])
 @explained
 def main(cfg: DictConfig) -> None:
-    """Find the runs, then send or describe them."""
-    from gaze.loggers.resend import resend
-    from gaze.report import find_runs, write_page
+    """Review searches that were killed before they could, then send or describe all there is."""
+    from gaze.loggers.resend import resend, resend_study
+    from gaze.reports.report import write_report
+    from gaze.reports.runs import find_runs
+    from gaze.sweeps.review import find_sweeps, refresh
 
-    runs = find_runs(Path(cfg.run))
+    path = Path(cfg.run)
+    sweeps = find_sweeps(path) if path.is_dir() else []
+    for sweep in sweeps:
+        refresh(sweep)
     if cfg.send:
-        for run in runs:
+        for run in find_runs(path):
             print(resend(run, cfg.tracking_uri), flush=True)
+        for sweep in sweeps:
+            print(resend_study(sweep, cfg.tracking_uri), flush=True)
         return
-    out = Path(cfg.out or Path(cfg.run) / "report.html")
-    write_page(runs, out, pictures=cfg.pictures)
-    print(f"{len(runs)} run{'s' if len(runs) > 1 else ''}: {out}")
+    print(write_report(path, Path(cfg.out) if cfg.out else None, cfg.format, cfg.pictures, cfg.shown))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def screen_loader(rounds: int) -> Result:
         roomy = ScreenDataset(room, "train", **sizes)
         training = ScreenDataset(room, "train", **sizes, augmentations=usual())
         files = [_files(Path(folder), number, crops) for number in range(FRAMES)]
-        order = data.order(generator(0, 0)).tolist()
+        order = data.order(generator(0, 0))[: len(data)].tolist()
         means = {stream: torch.full((3, side, side), 0.5) for stream, side in SIZES.items()}
 
         def published() -> None:

@@ -25,6 +25,7 @@ from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.scene_speed import SceneSpeed
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
+from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.sweep_speed import sweep
 from gaze.benchmark.trainer_speed import trainer
 from gaze.errors import UserError
@@ -61,6 +62,7 @@ def workloads(
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
         "redirector": lambda: redirector(rounds, hardware),
+        "stream": lambda: stream(rounds),
         "trainer": lambda: trainer(rounds, hardware),
         "logging": lambda: waiting(rounds),
         "startup": lambda: iter([startup(rounds)]),

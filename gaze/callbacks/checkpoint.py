@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from gaze.callbacks.callback import Callback
-from gaze.checkpoints import CheckpointError, Checkpoints
+from gaze.manifests import CheckpointError
+from gaze.replicas import AGREE_EVERY
+from gaze.sharding import gathered, is_sharded
 from gaze.sources import digest
 
 if TYPE_CHECKING:
@@ -63,16 +65,15 @@ class Checkpoint(Callback):
             self.source = self._rebuilt(trainer, self.leave_out)
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
-        minutes = (time.monotonic() - self.saved_at) / 60
         due = self.every_steps is not None and trainer.progress.step % self.every_steps == 0
-        if due or (self.every_minutes is not None and minutes >= self.every_minutes):
+        if due or self._time_is_up(trainer):
             self._save_last(trainer)
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         self._look(trainer)
-        if trainer.improved and trainer.hardware.main:
+        if trainer.improved and trainer.hardware.runs_along:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
-            self._try("best", lambda: self._save(trainer, trainer.run.best, trainer.eval_model, facts))
+            self._try("best", lambda: self._save_best(trainer, facts))
         self._write_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
@@ -94,18 +95,40 @@ class Checkpoint(Callback):
     def _write_last(self, trainer: Trainer) -> None:
         self.saved_at = time.monotonic()
         now = (trainer.progress.step, trainer.epoch)
-        if not trainer.hardware.main:
+        if not trainer.hardware.runs_along:
             return
-        trainer.run.journal.flush()
-        if self._try("last", lambda: self._save(trainer, trainer.run.last, trainer.model, trainer.state_dict())):
+        if trainer.hardware.main:
+            trainer.run.journal.flush()
+        if self._try("last", lambda: self._save(trainer)):
             self.saved = now
 
-    def _save(self, trainer: Trainer, kept: Checkpoints, model: nn.Module, state: Mapping[str, Any]) -> None:
-        part, omit = self.leave_out, {}
-        if part is not None and not any(p.requires_grad for p in trainer.model.get_submodule(part).parameters()):
-            now = digest(model.state_dict(), part)
-            omit = {part: now} if now == self.source else {}
-        kept.save(trainer.progress.step, model, state, omit)
+    def _save(self, trainer: Trainer) -> None:
+        model, step = trainer.model, trainer.progress.step
+        trainer.run.last.save(step, model, trainer.state_dict(), self._omitted(trainer, model))
+
+    def _save_best(self, trainer: Trainer, facts: Mapping[str, Any]) -> None:
+        """In one file, by the first replica, whatever it was trained on: anybody can load it."""
+        model, main = trainer.eval_model, trainer.hardware.main
+        omit = self._omitted(trainer, model)
+        weights = gathered(model, keep=main) if is_sharded(model) else model
+        if main:
+            trainer.run.best.save(trainer.progress.step, weights, facts, omit)
+
+    def _omitted(self, trainer: Trainer, model: nn.Module) -> dict[str, str]:
+        part = self.leave_out
+        if part is None or any(p.requires_grad for p in trainer.model.get_submodule(part).parameters()):
+            return {}
+        now = digest(model.state_dict(), part)
+        return {part: now} if now == self.source else {}
+
+    def _time_is_up(self, trainer: Trainer) -> bool:
+        if self.every_minutes is None:
+            return False
+        late = (time.monotonic() - self.saved_at) / 60 >= self.every_minutes
+        if not is_sharded(trainer.model):
+            return late
+        # All have to write; their clocks agree as seldom as they do on signals.
+        return trainer.progress.step % AGREE_EVERY == 0 and bool(trainer.hardware.agree(int(late)))
 
     def _rebuilt(self, trainer: Trainer, part: str) -> str:
         """The digest of `part` as the run's config gives it."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gaze.callbacks.callback import Callback
+from gaze.sharding import all_laid_out_like, is_sharded
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -35,7 +36,8 @@ class EMA(Callback):
     def fit_start(self, trainer: Trainer) -> None:
         self.average = AveragedModel(trainer.model, multi_avg_fn=self._average)  # type: ignore[arg-type]
         self.average.requires_grad_(False)
-        self.shared = share(trainer.model, self.average.module)
+        # FSDP2 knows one model for each weight; divided among replicas, a copy costs each but its part.
+        self.shared = [] if is_sharded(trainer.model) else share(trainer.model, self.average.module)
         trainer.eval_model = self.average.module
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
@@ -51,8 +53,10 @@ class EMA(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         assert self.average is not None
-        shared = {name: value for name, value in self.average.state_dict().items() if self._is_shared(name)}
-        self.average.load_state_dict(state["average"] | shared)
+        own = self.average.state_dict()
+        kept = {name: value for name, value in state["average"].items() if not self._is_shared(name)}
+        # What a run on other hardware shared has no average; it is what the model has.
+        self.average.load_state_dict(own | all_laid_out_like(kept, own))
 
     def _is_shared(self, name: str) -> bool:
         return any(name.startswith(f"module.{part}.") for part in self.shared)

@@ -14,6 +14,7 @@ from gaze.callbacks.callback import Callback
 from gaze.callbacks.unfreeze import Unfreeze
 from gaze.optimizers import modules
 from gaze.recall import Recall, fingerprints
+from gaze.sharding import is_sharded
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
@@ -46,6 +47,11 @@ class FeatureCache(Callback):
 
     def fit_start(self, trainer: Trainer) -> None:
         self._module(trainer.model)
+        if is_sharded(trainer.model):
+            raise ValueError(
+                f"callback.feature_cache: the weights of {self.module} are divided among replicas, which all have to run it "
+                "when one does; use hardware=ddp, or take feature_cache out"
+            )
         for name, callback in trainer.callbacks.items():
             if isinstance(callback, Unfreeze) and callback.module == self.module and callback.opens(trainer):
                 raise ValueError(

@@ -15,6 +15,7 @@ from gaze.callbacks.callback import Callback
 from gaze.clip.frozen import Seen
 from gaze.datasets.direction_labels import DirectionLabels
 from gaze.directions.baselines import embeddings, evenly, ridge_of
+from gaze.sharding import laid_out_like
 from gaze.types import DirectionInputs
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ class RidgeStart(Callback):
             weight, bias = (trainer.hardware.total(both) / trainer.hardware.replicas).split([weight.shape[1], 1], 1)
         # An average made before this callback's turn has weights of its own.
         for model in dict.fromkeys([trainer.model, trainer.eval_model]):
+            layer = _layer(model)
             with torch.no_grad():
-                _layer(model).weight.copy_(weight)
-                _layer(model).bias.copy_(bias.flatten())
+                layer.weight.copy_(laid_out_like(weight, layer.weight))
+                layer.bias.copy_(laid_out_like(bias.flatten(), layer.bias))
         logger.info(
             "the head starts from ridge regression on %d features, with a penalty of %.3g",
             *(layer.in_features, found.penalty),

@@ -57,9 +57,11 @@ class SamplePictures(Callback):
 
     def epoch_end(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
         last = trainer.epoch == trainer.epochs or trainer.stop
-        if not trainer.hardware.main or (trainer.epoch % self.every_epochs and not last):
+        if not trainer.hardware.runs_along or (trainer.epoch % self.every_epochs and not last):
             return
         picture = self.sheet(trainer, spread(len(trainer.val_set), self.samples))
+        if not trainer.hardware.main:
+            return
         file = trainer.run.path / "pictures" / f"epoch_{trainer.epoch:03d}.png"
         try:
             save_picture(picture, file)

@@ -21,14 +21,15 @@ class Signature(Callback):
 
     @torch.no_grad()
     def fit_start(self, trainer: Trainer) -> None:
-        if not trainer.hardware.main:
+        if not trainer.hardware.runs_along:
             return
         trainer.model.eval()
         sides: dict[str, list[dict[str, Any]]] = {}
         one, two = [trainer.hardware.place(collate([trainer.val_set[0]] * n)).inputs for n in (1, 2)]
         sides["inputs"] = describe(one, two)
         sides["outputs"] = describe(trainer.model(one), trainer.model(two))
-        (trainer.run.path / "signature.json").write_text(json.dumps(sides, indent=2))
+        if trainer.hardware.main:
+            (trainer.run.path / "signature.json").write_text(json.dumps(sides, indent=2))
 
 
 def describe(one: Record, two: Record) -> list[dict[str, Any]]:

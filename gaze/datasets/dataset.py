@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from gaze.shard_order import ShardOrder
 from gaze.types import Batch
 
 
@@ -45,10 +46,11 @@ class Dataset(TorchDataset):
         """What training has for sample `index` before it is augmented: the sample, or what stands in for a lost one."""
         return self.sample(index, None)
 
-    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
         """The samples of one epoch, as many as there are, in the order in which training takes them.
 
-        A permutation, unless a data set has samples that should come more often; drawn from the generator alone.
+        A permutation, unless a data set has samples that should come more often; drawn from the generator alone. Of so many
+        samples that a permutation is too large, one that computes its places.
         """
         return torch.randperm(len(self), generator=generator)
 

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gaze.datasets.dataset import Dataset
+from gaze.shard_order import ShardOrder
 from gaze.types import Batch, FaceTargets, PictureInputs
 
 WHITE = torch.tensor(255, dtype=torch.uint8)
@@ -53,7 +54,7 @@ class Portraits(Dataset):
     def seen(self, index: int) -> Batch[PictureInputs, FaceTargets]:
         return _portrait(self.views.seen(index))
 
-    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
         return self.views.order(generator)
 
     def name(self, index: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,11 @@ from gaze.datasets.screen_table import COLUMNS, check, one_unit, pack
 from gaze.datasets.screen_view import STREAMS, Augmentation
 from gaze.recordings.margins import one_margin
 from gaze.recordings.order import lots, shuffled
-from gaze.recordings.reading import ROW, RowReader, read_columns, table_files
+from gaze.recordings.reading import ROW, RowReader, each, read_columns, table_files
 from gaze.recordings.schema import header
+from gaze.shard_order import ShardOrder
+from gaze.stores.places import CACHE_GB, Place, Remote, place
+from gaze.types import Batch, ScreenInputs, ScreenTargets
 
 _CUTS = ("stored", "frame")
 _CHECKS = ("labels", "pictures", "decode")
@@ -52,6 +56,10 @@ class ScreenDataset(ScreenFrames):
         check: what is looked at before training begins. "labels": no picture. "pictures": that each is there, some
             gigabytes a minute where a table also has frames without. "decode": also every pixel.
         max_pixels: a picture of more pixels than this is at fault.
+        stream: the order of an epoch is computed place by place, for tables of more frames than a permutation is wanted
+            of; `window`, `lanes` and `run` of `gaze.shard_order.ShardOrder`, whose shards are the row groups. None: all at once.
+        cache: folder for pieces of a table that is at an address, such as s3://bucket/folder.
+        cache_gb: what it may hold; the pieces that were not used for longest go first.
 
     All other arguments are those of `ScreenFrames`.
 
@@ -78,30 +86,39 @@ class ScreenDataset(ScreenFrames):
         on_corrupt: str = "raise",
         skip_limit: float = 0.1,
         max_pixels: int = MAX_PIXELS,
+        stream: Mapping[str, int] | None = None,
+        cache: str | None = None,
+        cache_gb: float = CACHE_GB,
     ) -> None:
         for name, value, allowed in (("cut", cut, _CUTS), ("check", check, _CHECKS)):
             if value not in allowed:
                 raise ValueError(f"dataset.{name} is {value!r}; expected one of {', '.join(allowed)}")
         check_streams(streams)
-        self.max_pixels, self._path = max_pixels, path
+        root = place(path, cache, cache_gb)
+        path = str(root) if isinstance(root, Remote) else path  # messages need no options of an address
+        self.max_pixels, self._path, self._stream = max_pixels, path, _stream(stream, balance)
         self._pictures = [stream for stream in STREAMS if stream in streams]
         self._stored = ["frame"] if cut == "frame" and self._pictures else self._pictures
-        headers = {file: header(file) for file in table_files(path)}
+        files = table_files(root)
+        headers = dict(zip(files, each(header, files), strict=True))
         margin, unit = one_margin(headers), one_unit(path, (told.label_unit for told in headers.values()))
         self._enough = {  # a crop needs no more pixels than its sample and the margin around it have
             stream: (math.ceil(height * (1 + 2 * margin)), math.ceil(width * (1 + 2 * margin)))
             for stream, (height, width) in crop_sizes(face_size, eye_size).items()
         }
-        table, people = _rows(path, split, where, hold_out, val_fraction)
-        self._reader = RowReader(path, self._columns(streams))
+        table, people = _rows(root, split, where, hold_out, val_fraction)
+        kept = self._stream["window"] * self._stream["lanes"] if self._stream else 8
+        self._reader = RowReader(root, self._columns(streams), kept)
         table, faults = _checked(table, self._pictures if cut == "frame" else [])
-        for wanted, look in (("pictures", self._present), ("decode", self._decodable)):
+        for wanted, look in (("pictures", partial(self._present, root)), ("decode", self._decodable)):
             if _CHECKS.index(check) >= _CHECKS.index(wanted):
                 table, more = look(table)
                 faults += more
         self._rows = torch.from_numpy(table[ROW].to_numpy().copy())
         self._bounds = torch.from_numpy(self._reader.bounds)
         self._near: tuple[int, Tensor, Sequence[Tensor]] | None = None  # of the epoch last asked for
+        self._shards: ShardOrder | None = None  # likewise
+        self._begun: set[int] = set()  # windows of that epoch
         labels, facts = pack(table, unit)
         super().__init__(
             title=f"the {split} split of {path}",
@@ -121,20 +138,48 @@ class ScreenDataset(ScreenFrames):
             skip_limit=skip_limit,
         )
 
-    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
         """The frames of an epoch, those of the same few row groups together."""
+        if self._stream:
+            return self._streamed(generator)
         lot = lots(self._rows, self._bounds, generator)  # first, so that `near` draws the same
-        chosen = super().order(generator) if self._chance is not None else torch.arange(len(self))
+        chosen = self._drawn(generator) if self._chance is not None else torch.arange(len(self))
         return chosen[shuffled(lot[chosen], generator)]
 
     def near(self, index: int, order: torch.Generator) -> Int[Tensor, "k"]:
         """The frames whose row groups are decoded while frame `index` is used in the epoch that `order` draws."""
+        if self._stream:
+            return self._streamed(order).near(index)
         if self._near is None or self._near[0] != order.initial_seed():
             lot = lots(self._rows, self._bounds, order)
             members = lot.argsort(stable=True).split(lot.bincount().tolist())
             self._near = order.initial_seed(), lot, members
         _, lot, members = self._near
         return members[int(lot[index])]
+
+    def in_epoch(
+        self, index: int, generator: torch.Generator, order: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        """An augmented view of frame `index`; see `Dataset.in_epoch`. The next row groups of a stream are fetched meanwhile.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+            UserError: a store can't be read.
+        """
+        if self._stream:
+            shards = self._streamed(order)
+            window = shards.window_of(index)
+            if window not in self._begun:
+                self._begun.add(window)
+                self._reader.turn(done=shards.shards_of(window - 1), next=shards.shards_of(window + 1))
+        return super().in_epoch(index, generator, order)
+
+    def _streamed(self, drawn: torch.Generator) -> ShardOrder:
+        seed = drawn.initial_seed()
+        if self._shards is None or self._shards.seed != seed:
+            firsts = torch.searchsorted(self._rows, self._bounds)
+            self._shards, self._begun = ShardOrder(firsts, seed, **self._stream), set()
+        return self._shards
 
     def _columns(self, streams: Sequence[str]) -> list[str]:
         stored = [f"{picture}_{kind}" for picture in self._stored for kind in ("path", "bytes")]
@@ -151,6 +196,8 @@ class ScreenDataset(ScreenFrames):
 
     def _picture(self, row: Mapping[str, Any], picture: str) -> UInt8[Tensor, "3 H W"]:
         path, data = row[f"{picture}_path"], row[f"{picture}_bytes"]
+        if isinstance(path, Remote):
+            return decode_image(str(path), path.read_bytes(), self.max_pixels, at_least=self._enough.get(picture))
         if path is not None:
             return read_image(path, self.max_pixels, at_least=self._enough.get(picture))
         if data is None:
@@ -161,24 +208,39 @@ class ScreenDataset(ScreenFrames):
         name = f"{picture} of {row['sample_id']} in {self._path}"
         return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
 
-    def _present(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
-        return _without(table, absent(self._path, table[ROW].to_numpy(), self._stored))
+    def _present(self, root: Place, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
+        return _without(table, absent(root, table[ROW].to_numpy(), self._stored))
 
     def _decodable(self, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
         found: dict[int, str] = {}
-        for place, number in enumerate(table[ROW].to_pylist()):
+        for at, number in enumerate(table[ROW].to_pylist()):
             try:
                 self._of(number, self._pictures)
             except ImageError as error:
-                found[place] = str(error)
+                found[at] = str(error)
         return _without(table, found)
 
 
 _checked = check  # the argument of this name hides it
 
 
+def _stream(stream: Mapping[str, int] | None, balance: float) -> dict[str, int]:
+    """The settings of a stream, whole; nothing without one."""
+    if stream is None:
+        return {}
+    settings = {"window": 8, "lanes": 1, "run": 64}
+    unknown = sorted(set(stream) - set(settings))
+    if unknown:
+        raise ValueError(f"dataset.stream has {', '.join(unknown)}; expected some of {', '.join(settings)}")
+    if balance:
+        raise ValueError(
+            f"dataset.stream takes each frame once, and dataset.balance is {balance}; leave one of them out"
+        )
+    return settings | dict(stream)
+
+
 def _rows(
-    path: str, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float | None
+    path: Place, split: str, where: Mapping[str, Any] | None, hold_out: HoldOut, val_fraction: float | None
 ) -> tuple[pa.Table, list[str]]:
     """The rows of the split and the people of training, from labels alone."""
     columns = list(dict.fromkeys([*COLUMNS, *HELD]))

@@ -23,6 +23,7 @@ from gaze.label_units import UNITS
 from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
 from gaze.recordings.margins import inner, outer
+from gaze.shard_order import ShardOrder
 from gaze.types import Batch, ScreenInputs, ScreenTargets
 
 log = logging.getLogger(__name__)
@@ -124,10 +125,13 @@ class ScreenFrames(Dataset):
         """Whose frame it is."""
         return self.labels.subjects[int(self.labels.subject[index])]
 
-    def order(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+    def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
         """The frames of an epoch: each once, or drawn with replacement where people or frames have weights."""
-        if self._chance is None:
-            return super().order(generator)
+        return super().order(generator) if self._chance is None else self._drawn(generator)
+
+    def _drawn(self, generator: torch.Generator) -> Int[Tensor, "n"]:
+        """Frames drawn with replacement by their chances."""
+        assert self._chance is not None
         draws = torch.rand(len(self), dtype=torch.float64, generator=generator) * self._chance[-1]
         return torch.searchsorted(self._chance, draws, right=True).clamp(max=len(self) - 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
@@ -29,7 +30,7 @@ class ScreenLabels:
     dot: Int[Tensor, "n"]  # the number of the dot in its recording; -1 unknown
     calibration: Int[Tensor, "n"]  # 1 where the dot is meant for calibration
     weight: Float[Tensor, "n"]  # of sampling
-    sample_id: list[str]
+    sample_id: Sequence[str]
     devices: list[str]
     subjects: list[str]
     recordings: list[str]

@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from gaze.datasets.faults import DatasetError, EmptySplitError
 from gaze.datasets.screen_table import shared_subjects
 from gaze.datasets.splits import SPLITS, hold_out
+from gaze.recordings.columns import texts
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,7 @@ def frames_of(
     Raises:
         DatasetError: a person is in two splits, or there is no such split or value.
     """
-    subject = np.array(table["subject"].cast(pa.string()).to_pylist(), dtype=object)
-    part = np.array(table["split"].cast(pa.string()).to_pylist(), dtype=object)
+    subject, part = texts(table["subject"]), texts(table["split"])
     chosen = _chosen(held)
     if chosen is not None:
         part = _left_out(root, table, subject, part, chosen)
@@ -88,7 +88,7 @@ def _chosen(held: HoldOut) -> tuple[str, str] | None:
 def _left_out(root: str, table: pa.Table, subject: np.ndarray, part: np.ndarray, chosen: tuple[str, str]) -> np.ndarray:
     """The split of each frame by who or what is held out; `part` is what the table says, of which little remains."""
     column, value = chosen
-    names = np.array(table[column].cast(pa.string()).to_pylist(), dtype=object)
+    names = texts(table[column])
     test = names == value
     if not test.any():
         there = sorted(set(filter(None, names.tolist())))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gaze.datasets.faults import DatasetError, Fault
+from gaze.datasets.names import Names
 from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_view import STREAMS
 from gaze.devices import KINDS
@@ -70,7 +71,7 @@ def pack(table: pa.Table, unit: str = CM) -> tuple[ScreenLabels, ScreenFacts]:
         dot=dot,
         calibration=_integers(table, "is_calib_dot", 0),
         weight=_numbers(table, "weight").nan_to_num(1.0),  # of sampling; a table need not say it
-        sample_id=table["sample_id"].to_pylist(),
+        sample_id=Names(table["sample_id"]),
         devices=devices,
         subjects=subjects,
         recordings=recordings,

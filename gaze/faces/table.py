@@ -7,7 +7,6 @@ the picture was instead of `path`, `file` and `row`, and `face_bytes`, a JPEG or
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,8 @@ from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import ImageError, decode_image
 from gaze.faces.files import LazyFiles, numbered, whole_root
 from gaze.faces.index import INDEX, SOURCE, joined
+from gaze.stores.parquet import open_parquet
+from gaze.stores.places import CACHE_GB, parquet_files, place
 
 VERSION = "1"
 ABOUT = b"faces.about"  # key of a file's metadata
@@ -48,16 +49,24 @@ class FaceTable:
     """A folder of such files; see `Faces`.
 
     Args:
-        root: the folder.
+        root: the folder, or the address of one such as s3://bucket/folder.
+        cache: folder for pieces of files that are at an address.
+        cache_gb: what it may hold; the pieces that were not used for longest go first.
 
     Raises:
         DatasetError: it holds something else.
+        UserError: a store can't be read.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = whole_root(root, "Parquet files of tools/prepare_directions.py")
-        self._files = LazyFiles(_opened)
-        self._names = sorted(path.name for path in Path(root).glob("*.parquet"))
+    def __init__(self, root: str, cache: str | None = None, cache_gb: float = CACHE_GB) -> None:
+        self._folder = place(root, cache, cache_gb)
+        here = isinstance(self._folder, Path)
+        self.root = (
+            whole_root(str(self._folder), "Parquet files of tools/prepare_directions.py") if here else str(self._folder)
+        )
+        self._files = LazyFiles(self._opened)
+        self._parts = {file.name: file for file in parquet_files(self._folder)}
+        self._names = list(self._parts)
         if not self._names:
             raise DatasetError(f"{root} holds no *.parquet file; expected a table of faces; {REMEDY}")
         about = self._about(self._names[0])
@@ -72,12 +81,12 @@ class FaceTable:
         """
         tables = []
         for name in self._names:
-            path = os.path.join(self.root, name)
+            path = f"{self.root}/{name}"
             if self._about(name).name != self.name:
                 raise DatasetError(
                     f"{path} is of {self._about(name).name}, and others of {self.name}; move it elsewhere"
                 )
-            opened = self._open(path)
+            opened = self._open(name)
             columns = [column for column in opened.schema_arrow.names if column != BYTES]
             missing = [column for column in _STORED if column not in columns]
             if missing:
@@ -98,9 +107,9 @@ class FaceTable:
         """The bytes of a row's picture; see `Faces.stored`."""
         name, row = numbered(path)
         try:
-            group = self._files(os.path.join(self.root, name)).read_row_group(row // GROUP, [BYTES], use_threads=False)
+            group = self._files(name).read_row_group(row // GROUP, [BYTES], use_threads=False)
             return bytes(group[BYTES][row % GROUP].as_py())
-        except (pa.ArrowInvalid, OSError, IndexError) as error:
+        except (pa.ArrowInvalid, OSError, IndexError, KeyError) as error:
             raise ImageError(f"{self.root}/{path}", f"can't be read ({error}); {REMEDY}") from error
 
     def missing(self, paths: Sequence[str]) -> dict[str, str]:
@@ -112,19 +121,24 @@ class FaceTable:
         return self._clusters
 
     def _about(self, name: str) -> About:
-        path = os.path.join(self.root, name)
-        told = (self._open(path).schema_arrow.metadata or {}).get(ABOUT)
+        path = f"{self.root}/{name}"
+        told = (self._open(name).schema_arrow.metadata or {}).get(ABOUT)
         about = About(**json.loads(told)) if told else None
         if about is None or about.version != VERSION:
             what = "is no table of faces" if about is None else f"has version {about.version}"
             raise DatasetError(f"{path} {what}; expected version {VERSION} of a table of faces; {REMEDY}")
         return about
 
-    def _open(self, path: str) -> pq.ParquetFile:
+    def _open(self, name: str) -> pq.ParquetFile:
         try:
-            return self._files(path)
+            return self._files(name)
         except (pa.ArrowInvalid, OSError) as error:
-            raise DatasetError(f"{path} can't be read ({str(error).splitlines()[0][:120]}); {REMEDY}") from error
+            raise DatasetError(
+                f"{self.root}/{name} can't be read ({str(error).splitlines()[0][:120]}); {REMEDY}"
+            ) from error
+
+    def _opened(self, name: str) -> pq.ParquetFile:
+        return open_parquet(self._parts[name])
 
 
 class FaceWriter:
@@ -184,7 +198,3 @@ class FaceWriter:
         if self._file is not None:
             self._file.close()
         self._file = None
-
-
-def _opened(path: str) -> pq.ParquetFile:
-    return pq.ParquetFile(path, memory_map=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gaze.journal import Entry, Journal, best, monitored
-from gaze.loggers import store, sweep
+from gaze.loggers import filing, store, sweep
 from gaze.loggers.description import allowed, document, parameters, tags
-from gaze.loggers.ledger import Ledger, stamp
-from gaze.loggers.masking import masked, without_credentials
+from gaze.loggers.ledger import Ledger
+from gaze.loggers.masking import without_credentials
 from gaze.loggers.signature import NAME as SIGNATURE
 from gaze.loggers.signature import model_card
 
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-METRICS, PARAMS = 1000, 100  # what MLflow takes in one call
+METRICS = 1000  # what MLflow takes in one call
 ENTRIES = 500  # lines of the journal between two saves of the cursor
 SETTLED_S = 2.0  # a picture that was written this long ago is complete
-TEXTS = (".yaml", ".yml", ".json", ".md", ".txt", ".csv", ".log")
 KEPT = ("mlflow.json", "metrics.jsonl")  # ours; MLflow has their content
 WEIGHTS = "best"
+MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)(?:-\d+)?")  # what conf/train.yaml calls a run
 
 
 class Sent(NamedTuple):
@@ -80,7 +81,7 @@ class Delivery:
         client = store.connect(self.uri)
         settings = self.ledger.settings
         self.ledger.save()  # the key has to be on the disk before a run carries it
-        self.experiment_id = _experiment(client, self.uri, settings)
+        self.experiment_id = filing.experiment(client, self.uri, settings)
         run = self._existing(client) or self._create(client)
         self.cursor.run_id = run.info.run_id
         self.ledger.save()
@@ -109,9 +110,11 @@ class Delivery:
         entries, _ = self.journal.read_from(0, limit=1)
         started = min([float(settings.get("started", time.time())), *(entry.time for entry in entries)])
         parent = settings.get("parent")
-        linked = (
-            {"sweep": parent, "mlflow.parentRunId": sweep.parent(client, self.experiment_id, parent)} if parent else {}
-        )
+        linked = dict[str, str]()
+        if parent:
+            linked = {"sweep": parent, "mlflow.parentRunId": sweep.parent(client, self.experiment_id, parent)}
+            if (number := sweep.trial_number(self.directory)) is not None:
+                linked[sweep.NUMBER] = str(number)
         return client.create_run(
             self.experiment_id,
             start_time=round(started * 1000),
@@ -120,24 +123,13 @@ class Delivery:
         )
 
     def _describe(self, client: MlflowClient, run: Run) -> None:
-        from mlflow.entities import Param, RunTag
-
         config = document(self.directory / "config.yaml") or {}
         facts = [document(self.directory / f"{name}.json") or {} for name in ("environment", "provenance")]
         described = tags({**facts[0], **facts[1]}, document(self.directory / "overrides.yaml") or [])
         described["directory"] = str(self.directory.absolute())
         described |= self.ledger.settings.get("tags", {})
-        new = []
-        for key, value in parameters(config).items():
-            if key not in run.data.params:
-                new.append(Param(key, value))
-            elif run.data.params[key] != value:  # MLflow has no second value; the run was resumed with another one
-                described[f"resumed.{key}"] = value
-        for start in range(0, len(new), PARAMS):
-            client.log_batch(run.info.run_id, params=new[start : start + PARAMS])
-        named = [RunTag(key, value) for key, value in described.items()]
-        for start in range(0, len(named), PARAMS):
-            client.log_batch(run.info.run_id, tags=named[start : start + PARAMS])
+        # No parameter `dir`, which differs between any two runs: pages that compare them would begin with it.
+        filing.describe(client, run, parameters({k: v for k, v in config.items() if k != "dir"}), described)
 
     def _send_points(self, client: MlflowClient) -> int:
         count = 0
@@ -155,15 +147,7 @@ class Delivery:
 
     def _upload(self, client: MlflowClient, file: Path) -> int:
         """1 if the file was new or written again and is now sent, else 0."""
-        name = file.relative_to(self.directory).as_posix()
-        if not self.cursor.changed(name, file):
-            return 0
-        before = stamp(file)
-        folder = file.relative_to(self.directory).parent.as_posix()
-        with tempfile.TemporaryDirectory() as aside:
-            client.log_artifact(self.run_id, str(_masked(file, Path(aside))), None if folder == "." else folder)
-        self.cursor.sent(name, before)
-        return 1
+        return filing.upload(client, self.run_id, self.directory, file, self.cursor)
 
     def _pictures(self, settled: bool) -> Iterator[Path]:
         now = time.time()
@@ -173,7 +157,12 @@ class Delivery:
 
     def _texts(self) -> Iterator[Path]:
         for file in sorted(self.directory.glob("*")):
-            if file.is_file() and file.suffix in TEXTS and file.name not in KEPT and not file.name.startswith("."):
+            if (
+                file.is_file()
+                and file.suffix in filing.TEXTS
+                and file.name not in KEPT
+                and not file.name.startswith(".")
+            ):
                 yield file
 
     def _close(self, client: MlflowClient, status: str) -> int:
@@ -196,41 +185,26 @@ class Delivery:
         from mlflow.entities import Metric
 
         sweep_id = client.get_run(self.run_id).data.tags.get("mlflow.parentRunId")
-        key, mode = monitored(document(self.directory / "config.yaml") or {})
+        config = document(self.directory / "config.yaml") or {}
+        key, mode = monitored(config)
         entry = best(self.journal.read(), key, mode)
         if sweep_id and entry:
             name = f"val/best_{key.partition('/')[2]}"
             point = Metric(name, entry.values[key], round(entry.time * 1000), entry.step)
-            sweep.report(client, self.experiment_id, sweep_id, self.run_id, point)
+            one = sweep.searched(config) is not None and not config.get("objectives") and mode != "last"
+            sweep.report(client, self.experiment_id, sweep_id, self.run_id, point, mode if one else None)
 
 
 def run_name(directory: Path) -> str:
-    """The directory's name, with its parent's before it when it is only the number of a trial."""
+    """The directory's name, with its parent's before it when it is only the number of a trial.
+
+    Of a moment neither year nor fraction: the list of runs would show `2026-11-22_01-3…` of each.
+    """
     path = Path(directory).absolute()
-    return f"{path.parent.name}/{path.name}" if path.name.isdigit() else path.name
-
-
-def _experiment(client: MlflowClient, uri: str, settings: dict[str, Any]) -> str:
-    from mlflow.exceptions import MlflowException
-
-    name = settings["experiment"]
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(
-                name,
-                artifact_location=store.artifact_location(uri, settings.get("artifacts"), name),
-                tags={
-                    "mlflow.experimentKind": "custom_model_development"
-                },  # else the page opens in its language-model layout
-            )
-        except MlflowException:  # another process was faster
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":  # the name is taken for ever, so this is the only way to use it
-        client.restore_experiment(found.experiment_id)
-    return found.experiment_id
+    if path.name.isdigit():
+        return f"{path.parent.name}/{path.name}"
+    moment = MOMENT.fullmatch(path.name)
+    return "{} {}:{}:{}".format(*moment.groups()) if moment else path.name
 
 
 def _metric(key: str, value: float, entry: Entry) -> Any:
@@ -244,14 +218,3 @@ def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts):
             yield file
-
-
-def _masked(file: Path, aside: Path) -> Path:
-    """The file itself, or a copy without the secrets that were found in it."""
-    if file.suffix not in TEXTS:
-        return file
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if (clean := masked(text)) == text:
-        return file
-    (aside / file.name).write_text(clean, encoding="utf-8")
-    return aside / file.name

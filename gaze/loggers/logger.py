@@ -21,3 +21,9 @@ class Logger:
 
     def finish(self, status: str) -> None:
         """Once, when training is over: FINISHED, FAILED or KILLED. Returns in bounded time; never raises."""
+
+    def review(self, folder: Path) -> None:
+        """Once, when a search is over or stopped, with its directory; `study` in it holds what it found.
+
+        Returns in bounded time; never raises.
+        """

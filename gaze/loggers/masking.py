@@ -10,7 +10,7 @@ MASK = "<masked>"  # unlike asterisks, a plain YAML scalar
 # interpolations are no secrets: patch_tokens: 256 and cls_token: true stay readable.
 _SECRET = re.compile(
     r"""(?ix)
-    ( [\w.\-/@+]* (?: token | password | passwd | secret | api_?key | access_?key | private_?key )
+    ( [\w.\-/@+]* (?: token | password | passwd | secret | api_?key | access_?key | secret_?key | private_?key )
       ["']? \s* [:=] \s* )
     (?! (?: [-+]?[\d.]+(?:e[-+]?\d+)? | true | false | null | none | \$\{[^}]*\} | ["']{2} | \[ | \{ ) (?: [\s,}\]'"] | $ ) )
     ( "[^"\n]*" | '[^'\n]*' | [^\s,}\]'"]+ )

@@ -18,6 +18,7 @@ from gaze.loggers.courier import Orders
 from gaze.loggers.ledger import Ledger
 from gaze.loggers.logger import Logger
 from gaze.loggers.masking import without_credentials
+from gaze.loggers.study_courier import StudyOrders
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,31 @@ class MLflow(Logger):
             courier.wait()
             self._note_status(status)
             self._warn(f"not everything was sent within logger.flush_s={self.flush_s:g} seconds")
+
+    def review(self, folder: Path) -> None:
+        """Send what a search found to the sweep's run, `flush_s` seconds at most. It stays in the directory anyhow."""
+        orders = StudyOrders(str(Path(folder).absolute()), self.uri, self.settings)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "gaze.loggers.study_courier"],
+                input=json.dumps(orders._asdict()) + "\n",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # the log of MLflow's migrations
+                text=True,
+                timeout=self.flush_s,
+                start_new_session=True,
+            )
+            reason = "" if done.returncode == 0 else done.stdout.strip() or "not everything could be sent"
+        except OSError as error:
+            reason = str(error)
+        except subprocess.TimeoutExpired:
+            reason = f"not everything was sent within logger.flush_s={self.flush_s:g} seconds"
+        if reason:
+            log.warning(
+                "MLflow at %s: %s. What the search found stays in %s; send it later by: "
+                "python tools/report.py run=%s send=true",
+                without_credentials(self.uri), reason.rstrip("."), Path(folder) / "study", folder,
+            )  # fmt: skip
 
     def _note_status(self, status: str) -> None:
         """For a later delivery, if the courier was too busy to hear it."""

@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from gaze.directions.figures import figures
 from gaze.directions.rows import FLOATS, DirectionRows, joined, rows_of
+from gaze.metrics.collapse import Collapse
 from gaze.types import DirectionPrediction, DirectionTargets
 
 ALIAS = "error_deg"
@@ -31,6 +32,7 @@ class AngularError(Metric):
     def __init__(self, only: list[str] | None = None) -> None:
         super().__init__()
         self.only = only
+        self.collapse = Collapse("directions (x, y, z)", "the model does not look; look at its weights and the loss")
         self.add_state("floats", [], dist_reduce_fx="cat")
         self.add_state("subjects", [], dist_reduce_fx="cat")
 
@@ -42,6 +44,8 @@ class AngularError(Metric):
 
     def compute(self) -> dict[str, Any]:
         rows = self.rows()
+        if len(rows):
+            self.collapse.look(rows.gaze.amin(0), rows.gaze.amax(0), len(rows))
         found = figures(rows)
         unknown = [name for name in self.only or () if name not in found and not len(rows)]
         if unknown:

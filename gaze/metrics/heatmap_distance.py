@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from gaze.heatmaps import annotated, in_frame, mean_annotation
+from gaze.metrics.collapse import Collapse
 from gaze.metrics.per_head import HeadFigure
 from gaze.peaks import PEAKS
 from gaze.types import ScenePrediction, SceneTargets
@@ -31,6 +32,9 @@ class HeatmapDistance(Metric):
     total_avg: Tensor
     total_min: Tensor
     count: Tensor
+    lowest: Tensor
+    highest: Tensor
+    heatmaps: Tensor
 
     def __init__(self, decode: str = "corner") -> None:
         super().__init__()
@@ -41,6 +45,12 @@ class HeatmapDistance(Metric):
         self.average, self.nearest = f"avg_l2{suffix}", f"min_l2{suffix}"
         for name in ("total_avg", "total_min", "count"):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("lowest", torch.full((2,), torch.inf), dist_reduce_fx="min")  # of all peaks, per axis
+        self.add_state("highest", torch.full((2,), -torch.inf), dist_reduce_fx="max")
+        self.add_state("heatmaps", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.collapse = Collapse(
+            "peaks of heatmaps (x, y)", "the model does not look; look at its weights and the loss"
+        )
 
     def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure]:
         """Both distances of each head."""
@@ -61,8 +71,14 @@ class HeatmapDistance(Metric):
         self.total_avg += heads[self.average].total
         self.total_min += heads[self.nearest].total
         self.count += heads[self.nearest].counted.sum()
+        if len(prediction.heatmap):
+            peaks = PEAKS["corner"](prediction.heatmap)
+            self.lowest = torch.minimum(self.lowest, peaks.amin(0))
+            self.highest = torch.maximum(self.highest, peaks.amax(0))
+            self.heatmaps += len(peaks)
 
     def compute(self) -> dict[str, Tensor]:
+        self.collapse.look(self.lowest, self.highest, int(self.heatmaps))
         return {self.average: self.total_avg / self.count, self.nearest: self.total_min / self.count}
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from gaze.metrics.collapse import Collapse
 from gaze.metrics.per_head import HeadFigure, HeadRanking
 from gaze.metrics.ranking import average_precision
 from gaze.types import ScenePrediction, SceneTargets
@@ -31,6 +32,7 @@ class InoutPrecision(Metric):
         super().__init__()
         self.add_state("logits", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
+        self.collapse = Collapse("in/out logits", "inout_ap is the share of positives; look at the labels and the loss")
 
     def heads(self, prediction: ScenePrediction, targets: SceneTargets) -> dict[str, HeadFigure | HeadRanking]:
         """What the precision is computed from, and ``inout_accuracy``: is the logit on the right side of 0?"""
@@ -57,6 +59,9 @@ class InoutPrecision(Metric):
             return {"inout_ap": torch.tensor(torch.nan, device=self.device)}
         logits, labels = dim_zero_cat(self.logits), dim_zero_cat(self.labels)
         known = ~labels.isnan()
+        if known.any():
+            judged = logits[known]
+            self.collapse.look(judged.amin()[None], judged.amax()[None], len(judged))
         broken = (known & logits.isnan()).any()  # sorting would put NaN somewhere
         return {"inout_ap": average_precision(logits[known], labels[known]).masked_fill(broken, torch.nan)}
 

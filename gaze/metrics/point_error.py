@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from gaze.metrics.collapse import Collapse
 from gaze.screens.figures import figures, named
 from gaze.screens.rows import LENGTHS, NUMBERS, PointRows, joined, rows_of, unit_of
 from gaze.types import ScreenPrediction, ScreenTargets
@@ -35,6 +36,7 @@ class PointError(Metric):
     def __init__(self, unit: str = "cm", only: list[str] | None = None) -> None:
         super().__init__()
         self.unit, self.only = unit, only
+        self.collapse = Collapse("points (x, y)", "the model does not look; look at its weights and the loss")
         self.add_state("lengths", [], dist_reduce_fx="cat")
         self.add_state("numbers", [], dist_reduce_fx="cat")
 
@@ -47,6 +49,8 @@ class PointError(Metric):
 
     def compute(self) -> dict[str, Any]:
         rows = self.rows()
+        if len(rows):
+            self.collapse.look(rows.point.amin(0), rows.point.amax(0), len(rows))
         unit = unit_of(rows, self.unit)
         found = figures(rows, unit)
         only = [named(name, unit) for name in self.only or found]

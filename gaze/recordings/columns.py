@@ -15,8 +15,16 @@ def numbers(table: pa.Table, *names: str) -> Float[np.ndarray, "n k"]:
 
 def words(table: pa.Table, name: str) -> Shaped[np.ndarray, "n"]:
     """A column of words; "" where missing."""
-    column = table[name].cast(pa.string()).fill_null("")
-    return np.array(column.to_pylist(), dtype=object)
+    return texts(table[name], "")
+
+
+def texts(column: pa.ChunkedArray, missing: str | None = None) -> Shaped[np.ndarray, "n"]:
+    """A column of words as objects, one for each different word however many rows have it."""
+    coded = column.combine_chunks()
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.cast(pa.string()).dictionary_encode()
+    different = np.array([*coded.dictionary.to_pylist(), missing], dtype=object)
+    return different[coded.indices.fill_null(len(different) - 1).to_numpy(zero_copy_only=False)]
 
 
 def flags(table: pa.Table, name: str) -> Bool[np.ndarray, "n"]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 from gaze.errors import UserError
 from gaze.recordings.sample import Box
 from gaze.recordings.schema import REMEDY, Header
+from gaze.stores.places import Place
 
 LARGEST = 1.0  # a crop is then three boxes wide
 
@@ -34,7 +34,7 @@ def stored_side(side: int, margin: float, block: int = 1) -> int:
     return side if margin == 0 else block * math.ceil(round(side * (1 + 2 * margin) / block, 6))
 
 
-def one_margin(headers: Mapping[Path, Header]) -> float:
+def one_margin(headers: Mapping[Place, Header]) -> float:
     """The margin of all crops of a table, whose files must agree; 0 where they don't say.
 
     Args:

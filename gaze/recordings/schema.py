@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from gaze.errors import UserError
 from gaze.label_units import CM
+from gaze.stores.parquet import open_parquet
+from gaze.stores.places import Place
 
 VERSION = "1"
 ROW_GROUP = 1024  # rows
@@ -130,14 +132,14 @@ class Header:
         }
 
 
-def open_file(path: Path, verify: bool = False) -> pq.ParquetFile:
-    """One file of a table, memory-mapped; `verify` checks each page that is read against its checksum.
+def open_file(path: Place, verify: bool = False) -> pq.ParquetFile:
+    """One file of a table, memory-mapped or remote; `verify` checks each page that is read against its checksum.
 
     Raises:
         UserError: it is missing, damaged, of another schema or of another version.
     """
     try:
-        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=verify)
+        file = open_parquet(path, verify)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; expected a table of recordings, {REMEDY}") from None
     except (pa.ArrowInvalid, OSError) as error:
@@ -146,7 +148,7 @@ def open_file(path: Path, verify: bool = False) -> pq.ParquetFile:
     return file
 
 
-def header(path: Path) -> Header:
+def header(path: Place) -> Header:
     """What a file says of itself.
 
     Raises:
@@ -165,7 +167,7 @@ def header(path: Path) -> Header:
     )
 
 
-def _check(path: Path, found: pa.Schema) -> None:
+def _check(path: Place, found: pa.Schema) -> None:
     version = (found.metadata or {}).get(f"{PREFIX}schema_version".encode())
     if version is None:
         raise UserError(
@@ -187,7 +189,9 @@ def _check(path: Path, found: pa.Schema) -> None:
         )
 
 
-def _damage(path: Path, error: Exception) -> str:
+def _damage(path: Place, error: Exception) -> str:
+    if not isinstance(path, Path):
+        return f"what the store has is damaged or not a Parquet file ({str(error).splitlines()[0][:80]}); {REMEDY}"
     if path.is_dir():
         return "this is a folder where a file was expected"
     with path.open("rb") as file:

@@ -20,6 +20,7 @@ from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
+from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import run, workloads
 from gaze.benchmark.trainer_speed import Shape as Steps
 from gaze.benchmark.trainer_speed import overhead
@@ -53,6 +54,10 @@ def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
     assert len(results) == {"train": 2, "latency": 2}.get(name, 1)
     assert len(rows) == sum(len(result.rows()) for result in results)
     assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
+
+
+def test_streaming_takes_every_sample_once_and_gives_the_same_bytes():
+    assert all(row["same"] for result in stream(rounds=1, samples=4096) for row in result.rows())
 
 
 @pytest.mark.parametrize("measure", [gazefollow_auc, vat_auc])

@@ -13,6 +13,7 @@ import yaml
 
 from gaze.checkpoints import Checkpoints
 from gaze.runs import Run
+from gaze.sweeps.studies import open_study, storage_url
 from tests.datasets.folders import write_gazefollow_folder
 from tests.processes import Command
 from tests.stubs.entry import TOY, start
@@ -103,14 +104,24 @@ def test_a_second_run_in_the_directory_is_refused_at_once(home, running):
 
 @pytest.mark.slow
 def test_a_search_of_two_trials(home):
-    sweep = ("-m", *TOY, "sweep=lr", "hydra.sweeper.n_trials=2", "hydra.sweep.dir=sweep", "callback=[log,checkpoint]")
-    process = start(home, *sweep)
+    words = (
+        "sweep=lr",
+        "study=two",
+        "hydra.sweeper.n_trials=2",
+        "hydra/sweeper/pruner=none",
+        "callback=[log,checkpoint]",
+    )
+    process = start(home, "-m", *TOY, *words, "trainer.epochs=2")
     _, err = process.communicate(timeout=2 * PATIENCE_S)
     assert process.returncode == 0, err
-    found = yaml.safe_load((home / "sweep" / "optimization_results.yaml").read_text())
+    folder = home / "outputs" / "gazelle_small" / "two"
+    found = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    assert found["trials"]["complete"] == 2
     assert set(found["best_params"]) == {"optimizer.optimizer.lr", "optimizer.optimizer.weight_decay"}
     bests = []
-    for trial in ("0", "1"):
-        lines = (home / "sweep" / trial / "metrics.jsonl").read_text().splitlines()
-        bests.append(json.loads(lines[-1])["val/best_min_l2"])
+    for trial in open_study(storage_url(None, folder), "two").trials:
+        lines = [json.loads(line) for line in (folder / str(trial.number) / "metrics.jsonl").read_text().splitlines()]
+        bests.append(lines[-1]["val/best_min_l2"])
+        epochs = {int(line["train/epoch"]): line["val/min_l2"] for line in lines if "val/min_l2" in line}
+        assert trial.intermediate_values == epochs
     assert found["best_value"] == min(bests)

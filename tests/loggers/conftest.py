@@ -12,6 +12,7 @@ from tests.made_once import made_once
 
 CONFIG = {
     "name": "toy",
+    "dir": "outputs/toy/2026-11-21_10-00-00",
     "seed": 3,
     "trainer": {"_target_": "gaze.trainer.Trainer", "_partial_": True, "monitor": "min_l2", "mode": "minimize"},
     "model": {"_target_": "gaze.models.Toy", "widths": [8, 16], "api_token": "sekrit", "patch_tokens": 256},

@@ -5,11 +5,13 @@ import os
 import shutil
 
 import pytest
+import yaml
 
 from gaze.journal import Journal
 from gaze.loggers.delivery import Delivery, Sent, run_name
 from gaze.loggers.ledger import Ledger
 from gaze.loggers.store import connect
+from tests.disks import fill, small_disk
 from tests.loggers.conftest import finish, history, train
 
 
@@ -30,8 +32,9 @@ def test_everything_arrives_and_reads_back(run, uri):
     assert sent.points == 8
     assert history(client, run_id) == [0, 10, 20, 30]
     assert found.info.status == "FINISHED"
-    assert found.info.run_name == run.name
+    assert found.info.run_name == "11-21 10:00:00"  # which its directory is called, with a year before it
     assert found.data.params["model.widths"] == "[8, 16]"
+    assert "dir" not in found.data.params  # `directory` is a tag
     assert found.data.params["target.trainer"] == "gaze.trainer.Trainer"
     assert found.data.params["model.api_token"] == "<masked>"
     assert found.data.tags["mlflow.source.git.commit"] == "abc"
@@ -101,6 +104,22 @@ def test_a_journal_rewound_between_deliveries_of_one_process(run, uri):
 
 
 @pytest.mark.fault("T1")
+def test_a_full_disk_under_the_store_loses_nothing(run, tables, tmp_path):
+    with small_disk(tmp_path / "disk", size="8m", files=100) as disk:
+        shutil.copy(tables, disk / "mlflow.db")
+        uri = f"sqlite:///{disk}/mlflow.db"
+        train(run, [0, 10])
+        _, run_id = deliver(run, uri)
+        filler = fill(disk, leave=0)
+        train(run, range(20, 6000, 10))
+        with pytest.raises(Exception, match="full"):
+            deliver(run, uri, "FINISHED")
+        filler.unlink()
+        assert deliver(run, uri, "FINISHED")[1] == run_id
+        assert history(connect(uri), run_id) == list(range(0, 6000, 10))
+
+
+@pytest.mark.fault("T1")
 def test_an_interrupted_batch_is_not_doubled(run, uri, monkeypatch):
     train(run, [0, 10])
     ledger = Ledger(run)
@@ -153,9 +172,32 @@ def test_trials_stand_under_one_parent_with_their_best(run, uri):
     client = connect(uri)
     parents = {client.get_run(trial).data.tags["mlflow.parentRunId"] for trial in trials}
     assert len(parents) == 1
-    points = client.get_metric_history(parents.pop(), "val/best_min_l2")
+    parent = client.get_run(parents.pop())
+    points = client.get_metric_history(parent.info.run_id, "val/best_min_l2")
     assert [(point.step, round(point.value, 3)) for point in points] == [(0, 0.091), (1, 0.048)]
     assert client.get_run(trials[1]).info.run_name == "sweep/1"
+    assert "best_trial" not in parent.data.tags  # nobody searched
+
+
+def test_trials_of_a_search_have_its_numbers_and_the_best_is_tagged_at_once(run, uri):
+    trials = {}
+    for number, last in ((7, 20), (3, 30), (5, 10)):
+        trial = run.parent / "sweep" / str(number)
+        shutil.copytree(run, trial)
+        config = yaml.safe_load((trial / "config.yaml").read_text()) | {"trial": {"number": number}}
+        (trial / "config.yaml").write_text(yaml.safe_dump(config))
+        train(trial, [0, last])
+        trials[number] = deliver(trial, uri, "FINISHED", parent="lr")[1]
+    client = connect(uri)
+    tags = {number: client.get_run(run_id).data.tags for number, run_id in trials.items()}
+    assert {number: (own["trial"], own.get("gaze_best")) for number, own in tags.items()} == {
+        7: ("7", None),  # it was until the next one ended
+        3: ("3", "true"),
+        5: ("5", None),
+    }
+    parent = client.get_run(tags[3]["mlflow.parentRunId"])
+    assert (parent.data.tags["best_trial"], parent.data.tags["best_run_id"]) == ("3", trials[3])
+    assert sorted(point.step for point in client.get_metric_history(parent.info.run_id, "val/best_min_l2")) == [3, 5, 7]
 
 
 def test_a_picture_that_is_being_written_waits(run, uri):
@@ -176,3 +218,4 @@ def test_a_foreign_ledger_is_named(run):
 def test_run_names(tmp_path):
     assert run_name(tmp_path / "sweep" / "3") == "sweep/3"
     assert run_name(tmp_path / "toy" / "a_run") == "a_run"
+    assert run_name(tmp_path / "toy" / "2026-11-22_01-31-28-349819") == "11-22 01:31:28"

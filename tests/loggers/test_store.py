@@ -37,16 +37,18 @@ def test_a_bare_database_needs_a_place_for_files():
 
 @pytest.mark.fault("T2")
 @pytest.mark.slow
-def test_two_processes_can_make_the_same_new_database(tmp_path):
-    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+def test_four_processes_can_make_the_same_new_database(tmp_path):
     code = (
-        "import sys; from gaze.loggers.store import connect; c = connect(sys.argv[1]);"
-        "print(c.create_run('0').info.run_id)"
+        "import os, sys, mlflow.store.tracking.sqlalchemy_store\n"  # once for all four
+        "from gaze.loggers.store import connect\n"
+        "def make():\n"
+        "    run = connect(sys.argv[1]).create_run('0').info.run_id\n"
+        "    os.write(1, f'{run}\\n'.encode())\n"
+        "    os._exit(0)\n"
+        "children = [os.fork() or make() for _ in range(4)]\n"
+        "sys.exit(any([os.waitpid(child, 0)[1] for child in children]))\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, uri], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    results = [process.communicate(timeout=200) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 2, results
-    assert len({out for out, _ in results}) == 2
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/new/mlflow.db"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.split())) == 4

@@ -1,0 +1,1 @@
+"""Searches for hyperparameters: studies that survive interruptions, and what they found."""
