@@ -3,17 +3,20 @@
 import os
 import pickle
 from dataclasses import replace
+from functools import partial, wraps
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from importlib.machinery import SourceFileLoader
+from types import FunctionType
 from unittest.mock import patch
 
+import jaxtyping
 import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
-from jaxtyping import _import_hook
+from jaxtyping import _decorator, _import_hook
 
 torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention
 
@@ -37,6 +40,33 @@ class CheckedLoader(_import_hook._JaxtypingLoader):
 
 
 _import_hook._JaxtypingLoader = CheckedLoader
+
+
+def at_first_call(jaxtyped):
+    """The making of a function's checks, put off: most functions are called by no test of a worker that imports them."""
+
+    def decorate(fn=_decorator._sentinel, *, typechecker=_decorator._sentinel):
+        if not isinstance(fn, FunctionType) or typechecker is _decorator._sentinel:
+            return (
+                partial(decorate, typechecker=typechecker)
+                if fn is _decorator._sentinel
+                else jaxtyped(fn, typechecker=typechecker)
+            )
+        checked = None
+
+        @wraps(fn)
+        def call(*args, **kwargs):
+            nonlocal checked
+            if checked is None:
+                checked = jaxtyped(fn, typechecker=typechecker)
+            return checked(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+jaxtyping.jaxtyped = _decorator.jaxtyped = at_first_call(jaxtyping.jaxtyped)
 
 
 def read_once(read):

@@ -7,10 +7,11 @@ import time
 import hydra
 from omegaconf import DictConfig
 
+import gaze.train  # noqa: F401  (makes our sweeper known to Hydra)
 from gaze.trusted import TRUSTED
 
 
-@hydra.main(config_path=None, version_base=None, execution_whitelist=[*TRUSTED, "hydra.*", "hydra_plugins.*"])
+@hydra.main(config_path=None, execution_whitelist=[*TRUSTED, "hydra.*", "hydra_plugins.*"])
 def main(cfg: DictConfig) -> float:
     """Sleep, and return something to minimise."""
     time.sleep(cfg.seconds)

@@ -18,10 +18,12 @@ from gaze.benchmark.raster_speed import raster_training, raster_views
 from gaze.benchmark.redirector_speed import Shape as Head
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import run, workloads
+from gaze.benchmark.trainer_speed import Shape as Steps
+from gaze.benchmark.trainer_speed import overhead
 from gaze.clip.tiny_random import TinyRandom
 from gaze.errors import UserError
 from gaze.fusions.pooled_gaze import PooledGaze
@@ -143,3 +145,22 @@ def test_a_renderer_with_keys_of_every_pixel_and_ours_draw_the_same():
     rows = [row for result in renderer(1, Hardware("cpu"), 8, 32) for row in result.rows()]
     assert [row["workload"].split(", ")[1] for row in rows] == ["training", "inference"]
     assert all(row["same"] and row["fair_ratio"] > 0 for row in rows), rows
+
+
+def test_the_trainer_and_a_bare_loop_end_with_the_same_weights():
+    cost = overhead("a toy", Steps(8, 16, 2, 3), rounds=2, hardware=Hardware("cpu", workers=0), mlflow=False)
+    assert cost.difference == 0.0
+    (row,) = cost.rows()
+    assert row["same"]
+    assert row["most_ms"] == pytest.approx(1.02 * row["bare_ms"])
+
+
+def test_what_is_more_than_allowed_shows(tmp_path):
+    seconds = {"bare": Timing(2.0, 2.0), "quick": Timing(2.2, 3.0), "slow": Timing(4.0, 4.0)}
+    cost = Cost("work", "step", 2, seconds, {"quick": 1.15, "slow": 1.15})
+    (result,) = run({"work": lambda: iter([cost])}, ["work"], tmp_path / "rows.jsonl", Hardware("cpu"))
+    quick, slow = result.rows()
+    assert (quick["within"], slow["within"]) == (True, False)
+    assert (slow["ms"], slow["bare_ms"], slow["more_ms"], slow["more_share"]) == (2000.0, 1000.0, 1000.0, 1.0)
+    assert quick["more_share"] == pytest.approx(0.1)
+    assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[1])["ours"] == "slow"
