@@ -28,8 +28,8 @@ PACKAGES = {
     "torch_fidelity": "torch-fidelity",
     "yaml": "pyyaml",
 }
-# MLflow and Optuna bring the first two; without the third the load of a GPU is not sampled
-ELSEWHERE = {"packaging", "sqlalchemy", "pynvml"}
+# MLflow, Optuna and timm bring the others; without pynvml the load of a GPU is not sampled
+ELSEWHERE = {"huggingface_hub", "packaging", "pynvml", "sqlalchemy"}
 # Files whose authors publish no checksum: the first download names it, to be added as #sha256= (gaze/downloads.py)
 UNKNOWN = {"PPHGNetV2_B0_stage1.pth", "vitt_distill.pt", "vittplus_distill.pt", "vgg.pth", "model.safetensors",
            "face_landmarker.task"}  # fmt: skip
