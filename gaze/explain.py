@@ -29,7 +29,7 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
     So is a lack of memory, wherever it shows: in a model, its loss or the backward pass.
 
     The traceback goes to the log file; HYDRA_FULL_ERROR=1 brings it to the terminal. In a sweep every
-    exception is passed on, for the sweeper to count.
+    exception is passed on, for the sweeper to count; so is an interruption of a trial of a search.
     """
 
     @functools.wraps(entry)
@@ -42,6 +42,8 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
         try:
             return entry(*args, **kwargs)
         except Interrupted as stop:
+            if any(isinstance(arg, DictConfig) and arg.get("trial") is not None for arg in args):
+                raise  # the search ends, perhaps in another process
             how = "" if HydraConfig.get().mode == RunMode.MULTIRUN else " with dir=..."
             print(f"\n{stop}; give the same command{how} to go on", file=sys.stderr)
             sys.exit(stop.exit_code)

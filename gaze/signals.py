@@ -20,6 +20,9 @@ class Interrupted(Exception):
         super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.signum = signum
 
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
+        return type(self), (self.signum,)  # a trial's process sends it to that of the search
+
     @property
     def exit_code(self) -> int:
         """What a shell expects of a process that a signal ended: 143 for SIGTERM, 130 for Ctrl-C."""

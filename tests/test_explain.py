@@ -28,7 +28,7 @@ CONFIG = {
 def ended(monkeypatch):
     """`ended(error, mode)` -> what an entry that fails so ends with."""
 
-    def run(error, mode=RunMode.RUN):
+    def run(error, mode=RunMode.RUN, **keys):
         monkeypatch.setattr(HydraConfig, "get", lambda: SimpleNamespace(mode=mode))
 
         @explained
@@ -36,7 +36,7 @@ def ended(monkeypatch):
             raise error
 
         with pytest.raises(BaseException) as ending:  # noqa: PT011
-            entry(OmegaConf.create(CONFIG))
+            entry(OmegaConf.create({**CONFIG, **keys}))
         return ending.value
 
     return run
@@ -73,6 +73,11 @@ def test_an_interruption_says_how_to_go_on(ended, capsys):
         assert isinstance(end, SystemExit)
         assert end.code == 143
         assert how in capsys.readouterr().err
+
+
+def test_an_interrupted_trial_tells_its_search(ended):
+    stop = Interrupted(signal.SIGTERM)
+    assert ended(stop, RunMode.MULTIRUN, trial={"number": 3}) is stop
 
 
 def test_other_errors_and_sweeps_are_passed_on(ended, capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
@@ -20,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
 
 from gaze.errors import UserError
+from gaze.signals import Interrupted
 from gaze.sweeps.launches import Ended, Launches, signals_end
 from gaze.sweeps.results import write_results
 from gaze.sweeps.space import samples, space_of, words
@@ -74,7 +76,7 @@ class Search(OptunaSweeperImpl):
 
         Raises:
             SweepError: nothing can be launched, another search is running, or too many trials failed.
-            SystemExit: a signal asked to stop; what was under way goes on with the same command.
+            Interrupted, SystemExit: a signal asked to stop; what was under way goes on with the same command.
         """
         assert self.config is not None
         assert self.launcher is not None
@@ -270,8 +272,9 @@ class Search(OptunaSweeperImpl):
     # --- what came of a trial --------------------------------------------------------------------
 
     def _tell(self, trial: FrozenTrial, ended: Ended) -> None:
-        if isinstance(ended, BaseException) and not isinstance(ended, Exception):
-            raise ended  # a signal reached the trial in its process: it has saved itself, and goes on another time
+        reason = ended._return_value if isinstance(ended, JobReturn) else ended
+        if isinstance(reason, Interrupted) or (isinstance(reason, BaseException) and not isinstance(reason, Exception)):
+            raise reason  # a signal reached the trial: it has saved itself, and goes on another time
         try:
             values = self._values(ended)
         except Exception as error:

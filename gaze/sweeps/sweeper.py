@@ -13,6 +13,7 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig
 
 from gaze.errors import UserError
+from gaze.signals import Interrupted
 
 
 class StudySweeper(OptunaSweeper):
@@ -61,6 +62,9 @@ class StudySweeper(OptunaSweeper):
         """
         try:
             self.sweeper.sweep(arguments)
+        except Interrupted as stop:
+            print(f"\n{stop}; give the same command to go on", file=sys.stderr)
+            sys.exit(stop.exit_code)
         except UserError as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gaze.runs import ConfigError
+from gaze.signals import Interrupted
 from gaze.sweeps.studies import PRUNED, SweepError, open_storage, owner, storage_url
 from tests.processes import exit_code
 from tests.stubs.searches import Launcher, bowl, search, states, study_in
@@ -115,15 +117,21 @@ def interrupted_at(count, trial):
 
 
 @pytest.mark.fault("S2")
-def test_an_interrupted_trial_is_launched_again_as_it_was(tmp_path):
-    first = Launcher(interrupted_at(3, bowl))
-    with pytest.raises(SystemExit) as end:
-        search(tmp_path, first)
-    assert end.value.code == 143
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_trial_is_launched_again_as_it_was(tmp_path, jobs):
+    def stopped(values, number):
+        if number == 2:
+            raise pickle.loads(pickle.dumps(Interrupted(signal.SIGTERM)))
+        return bowl(values, number)
+
+    first = Launcher(stopped)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM") as end:
+        search(tmp_path, first, n_trials=3, n_jobs=jobs)
+    assert end.value.exit_code == 143
     assert states(tmp_path) == ["COMPLETE", "COMPLETE", "RUNNING"]
     assert results(tmp_path)["trials"]["running"] == 1
     second = search(tmp_path, bowl)
-    assert second.launched[0] == first.launched[-1]
+    assert second.launched[0] == next(launch for launch in first.launched if launch[0] == 2)
     assert [number for number, _ in second.launched] == [2, 3, 4, 5]
     assert states(tmp_path) == ["COMPLETE"] * 6
 
