@@ -41,7 +41,8 @@ def trainer(tmp_path):
     return SimpleNamespace(
         model=model, eval_model=model, run=run, callbacks={"checkpoint": callback}, epoch=1, improved=True,
         progress=SimpleNamespace(step=7), state_dict=dict, models=(model,),
-        guard=SimpleNamespace(look=lambda: None, check=lambda *models: None), hardware=SimpleNamespace(main=True, runs_along=True),
+        guard=SimpleNamespace(look=lambda: None, check=lambda *models: None),
+        hardware=SimpleNamespace(main=True, runs_along=True),
     )  # fmt: skip
 
 
