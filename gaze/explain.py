@@ -37,11 +37,12 @@ def explained(entry: Callable[..., R]) -> Callable[..., R]:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
-        from gaze.signals import Interrupted
+        from gaze.signals import Interrupted, pass_on
 
         try:
             return entry(*args, **kwargs)
         except Interrupted as stop:
+            pass_on(stop.signum)
             if any(isinstance(arg, DictConfig) and arg.get("trial") is not None for arg in args):
                 raise  # the search ends, perhaps in another process
             how = "" if HydraConfig.get().mode == RunMode.MULTIRUN else " with dir=..."

@@ -154,7 +154,9 @@ class Run:
         """
         first = read(self.path / "provenance.json") if self.started else None
         allow = [allow] if isinstance(allow, str) else allow
-        changes = [change for change in differences(first, facts) if first and not covered(change[0], allow)]
+        found = differences(first, facts) if first else ()
+        # Weights that the checkpoint is about to overwrite are not read again, so nothing is known of them now.
+        changes = [change for change in found if change[2] is not None and not covered(change[0], allow)]
         if changes:
             raise ConfigError(
                 f"{self.path} was started from something else: {told(changes)}. Bring it back, or allow another: "

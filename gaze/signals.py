@@ -49,11 +49,7 @@ class StopFlag:
 
 @contextmanager
 def stop_signals() -> Iterator[StopFlag]:
-    """While inside, stop signals set the flag instead of ending the process.
-
-    Whoever handled the signal before hears of it at the end, when all is saved: submitit then puts a job that met its time
-    limit back into the queue.
-    """
+    """While inside, stop signals set the flag instead of ending the process."""
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
         yield flag
@@ -64,6 +60,13 @@ def stop_signals() -> Iterator[StopFlag]:
     finally:
         for s, handler in before.items():
             signal.signal(s, handler)
-    handler = before.get(flag.signum)
+
+
+def pass_on(signum: int) -> None:
+    """Tell whoever handles this signal otherwise, now that all is saved and closed.
+
+    submitit then puts a job that met its time limit back into the queue.
+    """
+    handler = signal.getsignal(signum)
     if callable(handler) and handler is not signal.default_int_handler:
-        handler(flag.signum, None)
+        handler(signum, None)

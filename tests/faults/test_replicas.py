@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gaze.checkpoints import WEIGHTS, Checkpoints, read_weights
+from gaze.signals import STOP
 from tests.datasets.folders import write_gazefollow_folder
 from tests.processes import context
 from tests.stubs.entry import TOY
@@ -32,6 +33,8 @@ RUN = (
 def replica(directory: Path, words: list[str]) -> None:
     """What torchrun would start: the entry, which says where it is. Forked, so that nothing is imported anew."""
     torch.set_num_threads(1)
+    for signum in STOP:  # the launcher's own answers are not those of a process that begins
+        signal.signal(signum, signal.SIG_DFL)
     name = f"{os.environ['RANK']}-{os.environ['TORCHELASTIC_RESTART_COUNT']}"
     (directory / name).write_text(str(os.getpid()))
     sys.argv = ["gaze.train", *words]

@@ -25,7 +25,9 @@ AMBIGUOUS = {
     "mean",
     "scale",
     "depth",
-}  # fields that are also the name of the package, of what an index counts, of what tensors and scalers do, of a level
+    "code",
+}  # fields that are also the name of the package, of what an index counts, of what tensors and scalers do, of a level, of
+# the version of the code
 
 
 def task_names() -> set[str]:
