@@ -167,7 +167,7 @@ class Search(OptunaSweeperImpl):
         study.pruner = (
             instantiate(self.pruner, _execution_whitelist_=PRUNERS) if self.pruner else optuna.pruners.NopPruner()
         )
-        done = self._finished(study)
+        done = self._count(study)
         logger.info(
             "study %s: %d of %d trials are done%s", self.study_name, done, self.n_trials, "; going on" if done else ""
         )
@@ -211,6 +211,8 @@ class Search(OptunaSweeperImpl):
                 under_way[asked.number] = self._start(asked)
             if not under_way:
                 return
+            if self.launches.jobs > 1:
+                _import_review()
             number, ended = self.launches.next()
             trial = under_way.pop(number)
             second, alone = alone == number, None
@@ -245,8 +247,7 @@ class Search(OptunaSweeperImpl):
 
     def _asked(self) -> FrozenTrial | None:
         """A new trial; None if the study has all it needs, or will have when what is under way has ended."""
-        running = len(self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        if self._finished(self.study) + running >= self.n_trials:
+        if self._count(self.study, TrialState.RUNNING) >= self.n_trials:
             return None
         return self._completed(self.study.ask())
 
@@ -264,9 +265,9 @@ class Search(OptunaSweeperImpl):
         self.launches.start(trial.number, words(self.space, trial.params, trial.number))
         return trial
 
-    def _finished(self, study: optuna.Study) -> int:
-        """Trials that count. A grid has each point once, so that a point that failed counts, too."""
-        states = [TrialState.COMPLETE, TrialState.PRUNED, *([TrialState.FAIL] if self.grid else [])]
+    def _count(self, study: optuna.Study, *others: TrialState) -> int:
+        """Finished trials that count, and those in other states. A grid has each point once: one that failed counts, too."""
+        states = [TrialState.COMPLETE, TrialState.PRUNED, *([TrialState.FAIL] if self.grid else []), *others]
         return len(study.get_trials(deepcopy=False, states=states))
 
     # --- what came of a trial --------------------------------------------------------------------
@@ -327,7 +328,7 @@ class Search(OptunaSweeperImpl):
         folder = self.folder / str(trial.number)
         if isinstance(ended, Exception) and not isinstance(ended, BrokenExecutor) and not folder.exists():
             raise SweepError(f"the launcher could not launch a trial: {_first_line(error)}") from error
-        if isinstance(error, UserError) and not self._finished(self.study):
+        if isinstance(error, UserError) and not self._count(self.study):
             from gaze.runs import ConfigError
 
             if isinstance(error, ConfigError):
@@ -340,6 +341,15 @@ class Search(OptunaSweeperImpl):
             review(self.study, self.folder, self.config)
         except Exception as error:  # pictures of a search are not worth its exit code
             logger.warning("the search in %s could not be reviewed: %s", self.folder, _first_line(error))
+
+
+@functools.cache
+def _import_review() -> None:
+    """Import what the review needs while trials run elsewhere, and not when the last one has ended: it takes seconds."""
+    import matplotlib.figure  # noqa: F401
+    import optuna.importance  # noqa: F401
+
+    import gaze.sweeps.pictures  # noqa: F401
 
 
 def _first_line(error: BaseException) -> str:
