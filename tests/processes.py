@@ -79,6 +79,19 @@ def run_command(directory: Path, program: str | Path, *arguments: str) -> subpro
     return subprocess.CompletedProcess([str(program), *arguments], command.returncode, out, err)
 
 
+def forked(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run([sys.executable, ...], cwd)` for a command whose commands need not import everything anew either."""
+    process = multiprocessing.get_context("fork").Process(target=_change, args=(words[1:], cwd))
+    process.start()
+    process.join()
+    return subprocess.CompletedProcess(words, process.exitcode or 0)
+
+
+def _change(words: list[str], cwd: Path) -> None:
+    os.chdir(cwd)
+    _program(words[1:] if words[0] == "-m" else words)
+
+
 def _enter(words: list[str], directory: Path, streams: str, environment: dict[str, str]) -> None:
     os.setsid()
     os.chdir(directory)
@@ -87,6 +100,10 @@ def _enter(words: list[str], directory: Path, streams: str, environment: dict[st
     for number in (1, 2):
         os.dup2(os.open(Path(streams, str(number)), os.O_WRONLY | os.O_CREAT), number)
     multiprocessing.set_start_method("fork", force=True)
+    _program(words)
+
+
+def _program(words: list[str]) -> None:
     sys.argv = words
     if words[0].endswith(".py"):
         runpy.run_path(words[0], run_name="__main__")

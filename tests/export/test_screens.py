@@ -107,6 +107,7 @@ def test_a_file_can_t_be_changed_by_a_calibration(files, run, tmp_path):
         open_screen_predictor(files["pt2"].path, Hardware("cpu"), trust=True, calibration=str(tmp_path / "anna.json"))
 
 
+@pytest.mark.usefixtures("devices_pass")
 def test_a_trace_says_the_same(run, tmp_path):
     done = export(run, tmp_path / "toy.ts", "torchscript")
     inputs = asked(run, 5)
@@ -146,6 +147,7 @@ def test_a_file_without_its_card_or_with_another_s_is_refused(files, tmp_path):
 
 
 @pytest.mark.fault("E1")
+@pytest.mark.usefixtures("devices_pass")
 def test_a_wrong_file_gets_no_name_and_replaces_neither_file_nor_card(run, tmp_path, monkeypatch):
     monkeypatch.setattr(screen_graph.ScreenGraph, "_scaled", lambda self, crop: crop / 127)
     out, card = tmp_path / "mine.pt2", tmp_path / "mine.pt2.json"

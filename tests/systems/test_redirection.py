@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -10,19 +12,36 @@ from gaze.runs import load_model
 FIRST = ("model=render_stub", "callback.log.every_steps=1")
 
 
+@pytest.fixture(scope="module")
+def made():
+    """Runs that the tests only look at."""
+    return {}
+
+
 @pytest.fixture
-def stages(train, tmp_path):
+def stages(train, tmp_path_factory, made):
     """The first stage, a direction run, and the overrides of a second stage on top of them."""
-    first = train(tmp_path / "first", *FIRST, "trainer.epochs=2")
-    direction = train(tmp_path / "direction", "model=direction_stub")
-    second = [
-        "model=render_stub_refine",
-        f"init.run={tmp_path / 'first'}",
-        f"loss.gaze_consistency.estimator.run={tmp_path / 'direction'}",
-        "callback.log.every_steps=1",
-        "trainer.epochs=2",
-    ]
-    return first, direction, second
+    if "stages" not in made:
+        root = tmp_path_factory.mktemp("redirection")
+        first = train(root / "first", *FIRST, "trainer.epochs=2")
+        direction = train(root / "direction", "model=direction_stub")
+        second = [
+            "model=render_stub_refine",
+            f"init.run={root / 'first'}",
+            f"loss.gaze_consistency.estimator.run={root / 'direction'}",
+            "callback.log.every_steps=1",
+            "trainer.epochs=2",
+        ]
+        made["stages"] = first, direction, second
+    return made["stages"]
+
+
+@pytest.fixture
+def second(train, tmp_path_factory, stages, made):
+    """The second stage."""
+    if "second" not in made:
+        made["second"] = train(tmp_path_factory.mktemp("redirection") / "second", *stages[2])
+    return made["second"]
 
 
 def test_only_corrections_of_samples_seen_move_at_a_rate_of_their_own_and_are_saved(train, tmp_path):
@@ -42,9 +61,8 @@ def test_the_first_stage_continues_exactly(continues):
     continues(3, *FIRST, "trainer.epochs=2")
 
 
-def test_the_second_stage_starts_from_the_first(train, tmp_path, stages):
-    first, _, second = stages
-    run = train(tmp_path / "second", *second)
+def test_the_second_stage_starts_from_the_first(stages, second):
+    first, run = stages[0], second
     source = load_model(first.trainer.run.path).state_dict()
     assert {name for name in run.started_from if name not in source} == {"refine.1.weight", "refine.1.bias"}
     for name, tensor in source.items():
@@ -60,18 +78,18 @@ def test_the_first_stage_is_built_from_its_own_config(train, tmp_path, stages):
 
 
 def test_init_runs_at_the_start_and_not_when_a_run_goes_on(continues, tmp_path, stages):
-    _, _, second = stages
+    first, _, second = stages
+    shutil.copytree(first.trainer.run.path, tmp_path / "first")
 
     def gone():
         (tmp_path / "first").rename(tmp_path / "away")
 
-    whole, rest = continues(3, *second, between=gone)
+    whole, rest = continues(3, *second, f"init.run={tmp_path / 'first'}", between=gone)
     assert whole.figure == rest.figure
 
 
-def test_a_term_switches_on_at_its_epoch(train, tmp_path, stages):
-    run = train(tmp_path / "second", *stages[2])
-    terms = {name: run.journal(f"train/{name}") for name in ("loss", "photometric", "edges", "gaze_consistency")}
+def test_a_term_switches_on_at_its_epoch(second):
+    terms = {name: second.journal(f"train/{name}") for name in ("loss", "photometric", "edges", "gaze_consistency")}
     assert sorted(terms["photometric"]) == [1, 2, 3, 4]
     assert sorted(terms["edges"]) == [3, 4]
     for step in (3, 4):
@@ -79,9 +97,8 @@ def test_a_term_switches_on_at_its_epoch(train, tmp_path, stages):
         assert terms["loss"][step] == pytest.approx(total, rel=1e-5)
 
 
-def test_another_run_s_model_in_a_loss_stays_what_it_is(train, tmp_path, stages):
-    _, direction, second = stages
-    run = train(tmp_path / "second", *second)
+def test_another_run_s_model_in_a_loss_stays_what_it_is(stages, second):
+    direction, run = stages[1], second
     estimator = run.trainer.objective.terms["gaze_consistency"].estimator
     assert not any(module.training for module in estimator.modules())
     assert all(p.grad is None and not p.requires_grad for p in estimator.parameters())
