@@ -77,7 +77,7 @@ def test_a_term_knows_training_from_validation_in_every_epoch(tmp_path):
 
 
 def test_it_learns(tmp_path):
-    trainer = line_trainer(tmp_path, epochs=30, model=Net(dropout=0.0))
+    trainer = line_trainer(tmp_path, {"log": Log()}, epochs=30, model=Net(dropout=0.0))
     before = trainer.validate()["mae"]
     assert trainer.fit()["mae"] < before / 5
 
@@ -124,9 +124,8 @@ def test_accumulation_equals_the_larger_batch(tmp_path):
     ends = []
     for batch_size, accumulate in ((8, 1), (4, 2), (2, 4)):
         model.load_state_dict(start)
-        line_trainer(
-            tmp_path / str(accumulate), model=model, batch_size=batch_size, accumulate=accumulate, epochs=2
-        ).fit()
+        division = {"batch_size": batch_size, "accumulate": accumulate}
+        line_trainer(tmp_path / str(accumulate), {"log": Log()}, model=model, epochs=2, **division).fit()
         ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]).clone())
     assert torch.allclose(ends[0], ends[1], atol=1e-6)
     assert torch.allclose(ends[0], ends[2], atol=1e-6)
@@ -181,7 +180,8 @@ def test_mixed_precision_learns_and_losses_stay_float32(tmp_path, amp_dtype):
             return super().forward(prediction, batch, progress)
 
     hardware = Hardware(device="cpu", amp_dtype=amp_dtype, workers=0)
-    trainer = line_trainer(tmp_path, hardware=hardware, amp=True, epochs=12, objective=Objective({"squared": Spy()}))
+    objective = Objective({"squared": Spy()})
+    trainer = line_trainer(tmp_path, {"log": Log()}, hardware=hardware, amp=True, epochs=12, objective=objective)
     before = trainer.validate()["mae"]
     assert trainer.fit()["mae"] < before
     assert set(seen) == {torch.float32}

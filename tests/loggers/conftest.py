@@ -8,7 +8,10 @@ import yaml
 
 from gaze.journal import Journal
 from gaze.loggers.store import connect
+from tests.databases import read_migrations_once
 from tests.made_once import made_once
+
+read_migrations_once()
 
 CONFIG = {
     "name": "toy",
