@@ -14,6 +14,7 @@ from tests.export.screen_runs import write_screen_run
 from tests.processes import run_command
 
 TOOLS = Path(gaze.__file__).parents[1] / "tools"
+EXPORT = Path(__file__).parents[1] / "stubs" / "export.py"  # which runs tools/export.py
 
 
 def call(folder, tool, *arguments):
@@ -31,7 +32,7 @@ def gazes(folder, run, *more):
 def test_a_run_becomes_a_file_that_predicts_the_same_points(tmp_path):
     write_run(tmp_path / "run")
     Image.effect_noise((60, 40), 80).convert("RGB").save(tmp_path / "a.png")
-    done = call(tmp_path, "export.py", "run=run", "out=made.onnx", "size=[32,48]")
+    done = call(tmp_path, EXPORT, "run=run", "out=made.onnx", "size=[32,48]")
     assert done.returncode == 0, done.stderr
     assert "largest difference from PyTorch: " in done.stdout
     assert "1 image, 4 people, 1 CPU thread: " in done.stdout
@@ -44,7 +45,7 @@ def test_a_run_becomes_a_file_that_predicts_the_same_points(tmp_path):
 def test_a_model_of_the_point_of_gaze_and_its_file_predict_the_same(tmp_path):
     write_screen_run(tmp_path / "run")
     table(tmp_path, {"dan": 3})
-    done = call(tmp_path, "export.py", "run=run", "format=pt2")
+    done = call(tmp_path, EXPORT, "run=run", "format=pt2")
     assert done.returncode == 0, done.stderr
     assert "largest difference from PyTorch: " in done.stdout
     assert "its card is toy.pt2.json" in done.stdout
