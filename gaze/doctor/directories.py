@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gaze.doctor.case import Case
 from gaze.doctor.findings import Finding, ok, problem, said, size, warning
 
 MOST_BYTES = 4e9  # of checkpoints that are read; the newest first
-LEFT = (".writing-*", ".replaced-*")
+KINDS = ("last", "best")
 
 
 def directory(case: Case) -> Iterator[Finding]:
@@ -37,34 +37,82 @@ def directory(case: Case) -> Iterator[Finding]:
 
 def one_run(run: Path, read: bool = True) -> Iterator[Finding]:
     """Its lock, its checkpoints and its journal."""
-    from gaze.checkpoints import Checkpoints, verify
+    from gaze.checkpoints import Checkpoints
+    from gaze.manifests import CheckpointError, verify
 
     about = run.name
     if holder := held_by(run):
         yield ok(about, f"process {holder} trains in it")
-    intact = {}
-    for kind in ("last", "best"):
+    intact: dict[str, list[int]] = {}
+    faults: dict[str, dict[Path, str]] = {}
+    for kind in KINDS:
         checkpoints = Checkpoints(run / kind)
-        steps = checkpoints.steps()
-        damage = {step: fault for step in steps if read and (fault := verify(checkpoints.path(step)))}
-        intact[kind] = [step for step in steps if step not in damage]
-        for step, fault in damage.items():
+        faults[kind], intact[kind] = {}, []
+        for step in checkpoints.steps():
             path = checkpoints.path(step)
-            if intact[kind]:
-                yield warning(about, f"{path} is damaged ({fault}); step {intact[kind][-1]} is used instead: delete it")
+            try:
+                fault = verify(path) if read else None
+            except CheckpointError as error:  # of a newer version
+                yield problem(about, said(error))
+                continue
+            if fault is None:
+                intact[kind].append(step)
             else:
-                yield problem(
-                    about, f"{path} is damaged ({fault}) and none is left in {kind}/; restore a copy, or start anew"
-                )
-        remains = [p for pattern in LEFT for p in (run / kind).glob(pattern)]
-        if remains and not holder:
-            yield warning(about, f"{', '.join(p.name for p in remains)} in {kind}/ is left from a kill: delete it")
-    if not intact["last"] and not intact["best"]:
-        yield warning(about, "it holds no intact checkpoint, so it begins anew with the same command and this dir=")
-    else:
+                faults[kind][path] = fault
+        if not holder:
+            yield from remains(about, run / kind, read)
+    for kind in KINDS:
+        yield from damaged(about, kind, faults[kind], intact)
+    if any(intact.values()):
         kept = ", ".join(f"{kind} at step {steps[-1]}" for kind, steps in intact.items() if steps)
         yield ok(about, f"{kept}{'' if read else ' (not read)'}")
+    elif not any(Checkpoints(run / kind).steps() for kind in KINDS):
+        yield warning(about, "it holds no checkpoint, so it begins anew with the same command and this dir=")
     yield from journal(run)
+
+
+def damaged(about: str, kind: str, faults: Mapping[Path, str], intact: Mapping[str, list[int]]) -> Iterator[Finding]:
+    """What each damaged checkpoint of a kind means: going on takes `last`, all else `best`, and `last` where there is none."""
+    left, last = intact[kind], intact["last"]
+    for path, fault in faults.items():
+        told = f"{path} is damaged ({fault})"
+        if left and left[-1] > int(path.name[-8:]):
+            yield warning(about, f"{told}; the newer step {left[-1]} is intact: delete it")
+        elif left:
+            yield warning(about, f"{told}; step {left[-1]} is used instead: delete it")
+        elif kind == "best" and last:
+            yield warning(about, f"{told}; the run goes on from last/: delete it, and step {last[-1]} of last/ is used")
+        else:
+            yield problem(
+                about,
+                f"{told} and none is left in {kind}/: the run can't go on; restore a copy, or start in a new directory",
+            )
+
+
+def remains(about: str, folder: Path, read: bool) -> Iterator[Finding]:
+    """What a save that was killed left in the folder of a kind. What it was about to replace may be the only copy."""
+    for path in sorted(folder.glob(".writing-*")):
+        yield warning(about, f"{path.name} in {folder.name}/ is left from a kill: delete it")
+    for path in sorted(folder.glob(".replaced-*")):
+        after = folder / path.name.replace(".replaced-", "step-")
+        told = f"{path.name} in {folder.name}/ is left from a kill"
+        if not after.exists():
+            yield ok(about, f"{told} and is the only copy of {after.name}: it is used as that; keep it")
+        elif not read:
+            yield ok(about, f"{told}; the next save clears it away")
+        elif _whole(after):
+            yield warning(about, f"{told}, and {after.name}, which took its place, is intact: delete it")
+        elif _whole(path):
+            yield warning(about, f"{told} and is intact, but {after.name} is not: put it in the place of that one")
+
+
+def _whole(path: Path) -> bool:
+    from gaze.manifests import CheckpointError, verify
+
+    try:
+        return verify(path) is None
+    except CheckpointError:
+        return False
 
 
 def journal(run: Path) -> Iterator[Finding]:
@@ -85,8 +133,7 @@ def journal(run: Path) -> Iterator[Finding]:
 
 def changes(case: Case) -> Iterator[Finding]:
     """Would the run go on with the config that was given beside it?"""
-    import yaml
-
+    from gaze.plain_yaml import YamlError, plain_yaml
     from gaze.runs import FREE_TO_CHANGE, differences, plain_config
 
     if case.run is None or not case.overrides or not case.sound or case.config is None:
@@ -94,10 +141,15 @@ def changes(case: Case) -> Iterator[Finding]:
     file = case.run / "config.yaml"
     if not file.is_file() or not (case.run / "last").is_dir():
         return
+    try:
+        before = plain_yaml(file.read_text(encoding="utf-8"), file)
+    except (YamlError, ValueError, OSError) as error:
+        yield problem(case.run.name, f"{said(error)}; restore it")
+        return
     allowed = (*FREE_TO_CHANGE, *(case.value("resume.allow") or ()))
     changed = [
-        f"{key}: {before!r} -> {now!r}"
-        for key, before, now in differences(yaml.safe_load(file.read_text()), plain_config(case.config))
+        f"{key}: {then!r} -> {now!r}"
+        for key, then, now in differences(before, plain_config(case.config))
         if not any(key == free or key.startswith(f"{free}.") for free in allowed)
     ]
     if changed:

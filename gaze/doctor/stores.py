@@ -8,20 +8,28 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import sqlite3
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
 
 from gaze.doctor.case import Case
 from gaze.doctor.findings import Finding, ok, problem, said, warning
 from gaze.doctor.machine import writable_parent
+from gaze.loggers.masking import without_credentials
 from gaze.loggers.store import SERVERS, SQLITE, database, resolved
 
 PATIENCE_S = 3
+JOURNALS = ("-journal", "-wal")  # of SQLite, beside a database
+WHO = ("USERNAME", "PASSWORD", "TOKEN")  # of MLflow's variables
 MIGRATIONS = {"mlflow": "store/db_migrations/versions", "optuna": "storages/_rdb/alembic/versions"}
 UPGRADE = {"mlflow": "mlflow db upgrade {uri}", "optuna": "optuna storage upgrade --storage {uri}"}
 CHECKED_BYTES = 200e6  # of a database whose pages are all looked at
@@ -74,7 +82,9 @@ def optuna(case: Case) -> Iterator[Finding]:
 
 def trials(file: Path) -> Iterator[Finding]:
     """How the trials of a study ended; those that seem to run may be left from a kill."""
-    with closing(_reading(file)) as opened:
+    if interrupted(file) is not None and file.stat().st_size > CHECKED_BYTES:
+        return
+    with _reading(file) as opened:
         rows = opened.execute("SELECT state, COUNT(*) FROM trials GROUP BY state").fetchall()
     counts = {str(state).lower(): count for state, count in rows}
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no trials"
@@ -88,23 +98,49 @@ def trials(file: Path) -> Iterator[Finding]:
 
 def server(uri: str) -> Finding:
     """Does an MLflow server answer?"""
+    shown = without_credentials(uri)
     if not uri.startswith("http"):
-        return ok("MLflow", f"{uri} is not looked at: it is reached by a client of its own")
+        return ok("MLflow", f"{shown} is not looked at: it is reached by a client of its own")
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=PATIENCE_S) as answer:
+        asked = Request(f"{shown.rstrip('/')}/health", headers=credentials(uri))
+        with urlopen(asked, timeout=PATIENCE_S) as answer:
             fine = answer.status == 200
-    except (OSError, ValueError) as error:
+    except HTTPError as error:
+        what = "refuses us: give MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        if error.code not in (401, 403):
+            what = f"is not well (it answers {error.code}); look at its log"
+        return warning("MLflow", f"{shown} {what}")
+    except (OSError, ValueError, HTTPException) as error:
         return warning(
             "MLflow",
-            f"{uri} does not answer ({said(error, 120)}); figures wait in the run directory: start it, or logger=none",
+            f"{shown} does not answer ({said(error, 120)}); figures wait in the run directory: start it, or logger=none",
         )
-    return ok("MLflow", f"{uri} answers") if fine else warning("MLflow", f"{uri} is not well; look at its log")
+    return ok("MLflow", f"{shown} answers") if fine else warning("MLflow", f"{shown} is not well; look at its log")
+
+
+def credentials(uri: str) -> dict[str, str]:
+    """The header by which MLflow's client says who asks: from the address, or from its own variables."""
+    held, name, password, token = urlsplit(uri), *(os.environ.get(f"MLFLOW_TRACKING_{word}") for word in WHO)
+    if held.username:
+        name, password = unquote(held.username), unquote(held.password or "")
+    if name:
+        both = f"{name}:{password or ''}"
+        return {"Authorization": f"Basic {b64encode(both.encode()).decode()}"}
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def sqlite_file(about: str, package: str, file: Path, uri: str) -> Iterator[Finding]:
     """Is the file whole, of the installed version, writable and not held by somebody for long?"""
+    left = interrupted(file)
+    if left is not None:
+        yield warning(
+            about,
+            f"{left.name} beside {file} is left from a kill; the next run repairs it: don't move or delete either",
+        )
+        if file.stat().st_size + left.stat().st_size > CHECKED_BYTES:
+            return
     try:
-        with closing(_reading(file)) as opened:
+        with _reading(file) as opened:
             revisions = [str(row[0]) for row in opened.execute("SELECT version_num FROM alembic_version")]
             if file.stat().st_size < CHECKED_BYTES:
                 (state,) = opened.execute("PRAGMA quick_check(1)").fetchone()
@@ -114,17 +150,22 @@ def sqlite_file(about: str, package: str, file: Path, uri: str) -> Iterator[Find
     except sqlite3.OperationalError as error:
         if "lock" in str(error):
             yield warning(about, f"{file} is locked by another process ({error}); end it if it hangs: fuser {file}")
-        else:
+        elif left is None and "no such table" in str(error):
             yield problem(about, f"{file} is not a store of {package} ({error}); move it away, and a new one is made")
+        elif left is None:
+            yield problem(about, f"{file} can't be read ({error}); look at its disk, owner and mode")
         return
     except sqlite3.DatabaseError as error:
+        if left is not None:
+            yield problem(about, f"{file} would be damaged after that, too ({error}); restore a copy of both files")
+            return
         yield problem(about, f"{file} is damaged ({error}); restore a copy, or move it away, and a new one is made")
         return
     if trouble := outdated(package, revisions, uri):
         yield problem(about, f"{file}: {trouble}")
     elif not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
         yield problem(about, f"{file} and its folder must be writable; change their owner or mode")
-    elif held(file):
+    elif left is None and held(file):
         yield warning(
             about, f"{file} is being written to for more than {PATIENCE_S} s; end the process if it hangs: fuser {file}"
         )
@@ -136,19 +177,30 @@ def remote_database(about: str, package: str, uri: str) -> Iterator[Finding]:
     """Does a database server answer, and are its tables those of the installed version?"""
     from sqlalchemy import create_engine, text
 
-    shown = re.sub(r"//[^@/]*@", "//***@", uri)  # without the password
+    shown = without_credentials(uri)
+    secret = uri.partition("://")[2].removesuffix(shown.partition("://")[2]).removesuffix("@")
+    if re.search(r"[@/?#\s]", secret):  # drivers would take a part of it for the host, and repeat it
+        yield problem(about, f"{shown}: the password before it holds signs such as @ and /; write them as %40 and %2F")
+        return
     options: dict[str, Any] = {"connect_timeout": PATIENCE_S} if uri.startswith(("postgresql", "mysql")) else {}
     try:
         engine = create_engine(uri, connect_args=options)
         with engine.connect() as connection:
             revisions = [str(row[0]) for row in connection.execute(text("SELECT version_num FROM alembic_version"))]
     except Exception as error:  # each driver has its own, and it may be missing
-        yield problem(
-            about, f"{shown} can't be read ({said(error, 160).replace(uri, shown)}); start it, or correct the address"
-        )
+        yield problem(about, f"{shown} can't be read ({hidden(error, uri, secret)}); start it, or correct the address")
         return
     trouble = outdated(package, revisions, shown)
     yield problem(about, f"{shown}: {trouble}") if trouble else ok(about, f"{shown} answers, its tables are up to date")
+
+
+def hidden(error: BaseException, uri: str, secret: str) -> str:
+    """What a driver says, without the password."""
+    text = " ".join(str(error).split()).replace(uri, without_credentials(uri))
+    password = secret.partition(":")[2]
+    for word in filter(None, (secret, password, unquote(password))):
+        text = text.replace(word, "***")
+    return text[:160] or type(error).__name__
 
 
 def outdated(package: str, revisions: list[str], uri: str) -> str | None:
@@ -189,5 +241,33 @@ def held(file: Path) -> bool:
     return False
 
 
-def _reading(file: Path) -> sqlite3.Connection:
+def interrupted(file: Path) -> Path | None:
+    """The journal of a transaction that a kill cut off, without which the database is damaged; None if there is none."""
+    left = next((path for end in JOURNALS if (path := file.with_name(file.name + end)).is_file()), None)
+    if left is None or not left.stat().st_size:
+        return None
+    try:
+        with closing(_connected(file)) as opened:
+            opened.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        return None if "locked" in str(error) else left  # repairing it needs the right to write
+    return None  # of who writes at this moment
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """The database, read only; with a transaction that was cut off, a repaired copy of it."""
+    if interrupted(file) is None:
+        with closing(_connected(file)) as opened:
+            yield opened
+        return
+    with TemporaryDirectory() as folder:
+        for path in (file, *(file.with_name(file.name + end) for end in JOURNALS)):
+            if path.is_file():
+                shutil.copyfile(path, Path(folder) / path.name)
+        with closing(sqlite3.connect(Path(folder) / file.name, timeout=PATIENCE_S)) as opened:
+            yield opened
+
+
+def _connected(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)

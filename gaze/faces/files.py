@@ -142,6 +142,10 @@ def opened(path: str) -> h5py.File:
         claim = h5_claim(file)
     except (OSError, RuntimeError, KeyError) as error:
         claim = f"it can't be looked through: {str(error).splitlines()[0][:120]}"
+    if claim is None and os.path.getsize(path) < file.id.get_filesize():
+        # What this process has open already, HDF5 gives again without a look at the disk
+        file.close()
+        raise ImageError(path, "was cut short while it was open; fetch it again")
     if claim is not None:
         file.close()
         raise ImageError(path, f"is refused: {claim}; fetch it again from its source")

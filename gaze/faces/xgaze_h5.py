@@ -64,7 +64,7 @@ class XGazeH5(InArrays):
                         table, wrong = self._table(part, name, file)
                     tables.append(table)
                     faults += wrong
-                except (ImageError, PathError, KeyError, ValueError) as error:
+                except (ImageError, PathError, KeyError, ValueError, OSError, RuntimeError) as error:
                     what = str(error).strip("\"'")
                     faults.append(Fault(f"{self.root}/{part}/{name}", what, "arrays of one length", "fetch it again"))
         if not tables:

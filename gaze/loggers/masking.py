@@ -20,6 +20,7 @@ _SECRET = re.compile(
 )
 _NAME = re.compile(r"(?i)token|password|passwd|secret|api_?key|access_?key|private_?key|credential")
 SHORTEST = 8  # characters of a variable's value: "true" and "1" are words of their own
+_DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
@@ -36,8 +37,14 @@ def masked(text: str) -> str:
 
 
 def without_credentials(uri: str) -> str:
-    """The URI without the user and password before its host."""
-    return _CREDENTIALS.sub("", uri)
+    """The URI without the user and password before its host, also where signs in them were not written as %40 and %2F."""
+    scheme, mark, rest = uri.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    port = host.rpartition("@")[2].partition(":")[2]
+    web = scheme.lower() in ("http", "https")
+    split_password = bool(port) and not port.isdecimal() and not host.endswith("]")
+    end = len(host) if ("@" in host and web) or not (split_password or scheme.startswith(_DATABASES)) else len(rest)
+    return scheme + mark + rest[:end].rpartition("@")[2] + rest[end:] if mark else uri
 
 
 class Masked(logging.Formatter):

@@ -12,6 +12,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from threading import Thread
@@ -63,7 +64,7 @@ def read_columns(path: Place | str, columns: Sequence[str], where: Sequence[Cond
     needed = list(dict.fromkeys([*columns, *(name for name, _, _ in where)]))
 
     def part(file: Place) -> tuple[pa.Table, int]:
-        with open_file(file) as opened:
+        with open_file(file) as opened, _decoding(file):
             return _part(opened, needed, where).select([*columns, ROW]), opened.metadata.num_rows
 
     parts, start = [], 0
@@ -81,6 +82,17 @@ def each(look: Callable[[Place], V], files: Sequence[Place]) -> Iterator[V]:
         return
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
         yield from pool.map(look, files)
+
+
+@contextmanager
+def _decoding(file: Place) -> Iterator[None]:
+    """Raises UserError for content that can't be decoded."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(
+            f"{file} holds what can't be decoded ({str(error).splitlines()[0][:120]}); fetch or make it again"
+        ) from error
 
 
 def _part(file: pq.ParquetFile, columns: list[str], where: Sequence[Condition]) -> pa.Table:
@@ -183,8 +195,9 @@ class RowReader:
             number, within = self._groups[group]
             if number not in self._open:
                 self._open[number] = open_file(self.files[number])
-            table = self._open[number].read_row_group(within, columns=self.columns, use_threads=False)
-            self._decoded[group] = {name: _decoded(table[name].combine_chunks()) for name in self.columns}
+            with _decoding(self.files[number]):
+                table = self._open[number].read_row_group(within, columns=self.columns, use_threads=False)
+                self._decoded[group] = {name: _decoded(table[name].combine_chunks()) for name in self.columns}
             if len(self._decoded) > self._keep:
                 self._decoded.popitem(last=False)
         self._decoded.move_to_end(group)

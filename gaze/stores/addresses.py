@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from gaze.errors import UserError
+from gaze.loggers.masking import without_credentials
 
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
-_SECRETS = ("access_key", "secret_key", "session_token", "access_token", "account_key", "sas_token", "client_secret")
+ALIKE = ("s3a", "s3n", "az", "adl", "wasb", "wasbs")  # of other tools: refused, but not before credentials in them are
+_SECRET = re.compile(r"(?i)^sig$|signature|token|secret|passw|credential|key")  # options
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 KEYS = (
     "give them as the store's own tools get them: AWS_PROFILE, AWS_ACCESS_KEY_ID or a role; gcloud auth, "
     "GOOGLE_APPLICATION_CREDENTIALS"
@@ -18,12 +22,18 @@ KEYS = (
 
 def is_remote(path: object) -> bool:
     """Is this the address of a store, not a path or a file:// address?"""
-    return isinstance(path, str) and path.partition("://")[0] in STORES and "://" in path
+    return isinstance(path, str) and scheme_of(path) in STORES
+
+
+def scheme_of(path: str) -> str:
+    """What comes before "://", in small letters; empty for a path."""
+    found = _SCHEME.match(path)
+    return found[1].lower() if found else ""
 
 
 def without_scheme(path: str) -> str:
     """The path of a file:// address; any other text as it is."""
-    return unquote(urlsplit(path).path) if path.startswith("file://") else path
+    return unquote(urlsplit(path).path) if scheme_of(path) == "file" else path
 
 
 def check_address(uri: str) -> None:
@@ -32,11 +42,18 @@ def check_address(uri: str) -> None:
     Raises:
         UserError: it has some. They are not repeated.
     """
-    if not is_remote(uri):
+    scheme = scheme_of(uri)
+    if scheme not in STORES + ALIKE:
         return
     parts = urlsplit(uri)
-    told = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name.lower() in _SECRETS]
-    if parts.password or (parts.username and parts.username != "anonymous" and parts.scheme == "s3") or told:
+    told = [
+        name
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if _SECRET.search(name) or (name.lower() == "endpoint_override" and "@" in value)
+    ]
+    user, _, host = parts.netloc.rpartition("@")
+    bucket = scheme.startswith(("s3", "gs", "gcs"))  # which has no colon: a password with a slash has
+    if ":" in user or (user not in ("", "anonymous") and scheme.startswith("s3")) or (bucket and ":" in host) or told:
         raise UserError(
             f"the address {shown(uri)} holds credentials ({', '.join(told) or 'before the @'}), which configs and logs would "
             f"repeat; leave them out, and {KEYS}"
@@ -45,8 +62,7 @@ def check_address(uri: str) -> None:
 
 def shown(uri: str) -> str:
     """The address without credentials and options, for messages."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return without_credentials(re.split(r"[?#]", uri, maxsplit=1)[0])
 
 
 def with_credentials(node: Any, key: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -43,20 +44,22 @@ class Cache:
         path = self._path(key)
         try:
             stored = path.read_bytes()
-        except FileNotFoundError:
+        except OSError:  # not there, or another user's
             return None
         data, check = stored[:-12], stored[-12:]
         if check != _check(data):
             log.warning("%s is damaged; it is fetched again", path)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return None
-        os.utime(path)  # used now
+        with suppress(OSError):  # another process may have made room just now, or the piece is another user's
+            os.utime(path)  # used now
         return data
 
     def put(self, key: str, data: bytes) -> None:
         """Keep a piece. A full disk is no error: it is fetched again next time."""
         path = self._path(key)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             aside.write_bytes(data + _check(data))
@@ -73,7 +76,8 @@ class Cache:
 
     def drop(self, key: str) -> None:
         """Forget a piece that turned out to be wrong."""
-        self._path(key).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path(key).unlink()
 
     @contextmanager
     def fetching(self, key: str) -> Iterator[None]:
@@ -108,10 +112,13 @@ class Cache:
                 for _, size, path in found if total > self.limit else ():
                     if total <= _SLACK * self.limit:
                         break
-                    Path(path).unlink(missing_ok=True)
+                    with suppress(FileNotFoundError):
+                        os.unlink(path)
                     total -= size
         except Timeout:
             return
+        except OSError as error:  # the folder was removed, or is another user's
+            log.warning("the cache %s can't be kept within its limit (%s)", self.folder, error)
 
     def _entries(self) -> Iterator[tuple[float, int, str]]:
         """When each was last used, its bytes and path."""

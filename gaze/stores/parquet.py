@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gaze.errors import UserError
-from gaze.parquet_claims import parquet_claim
+from gaze.parquet_claims import metadata_claim, parquet_claim, words_claim
 from gaze.stores.pieces import Pieces
 from gaze.stores.places import Place, Remote
 
@@ -48,7 +48,7 @@ class RemoteParquet(pq.ParquetFile):
                 self._pieces.doubt()
                 if attempt == ATTEMPTS - 1:
                     raise
-                log.warning("%s came damaged (%s); it is fetched again", self._pieces.remote, str(error)[:120])
+                log.warning("%s can't be decoded (%s); it is fetched again", self._pieces.remote, str(error)[:120])
             else:
                 self._pieces.trust()
                 return result
@@ -62,14 +62,27 @@ def open_parquet(place: Place, verify: bool = False) -> pq.ParquetFile:
         verify: check pages of a local file against their checksums, too; those of a remote one always are.
 
     Raises:
-        UserError: a remote file is not there, or can't be had; a local one claims more than it holds.
+        UserError: it claims more than it holds; a remote file is not there, or can't be had.
     """
     if isinstance(place, Path):
         claim = parquet_claim(place)
         if claim is not None:
             raise UserError(f"{place} is refused: {claim}; fetch it again from its source")
         return pq.ParquetFile(place, memory_map=True, page_checksum_verification=verify)
-    return RemoteParquet(Pieces(place))
+    return _opened(place, Pieces(place))
+
+
+def _opened(place: Remote, pieces: Pieces) -> RemoteParquet:
+    """A remote file, of which only the footer was read; raises UserError if it claims more than it holds."""
+    file = RemoteParquet(pieces)
+    claim, words = metadata_claim(file.metadata, file.schema_arrow, pieces.size)
+    if words:
+        with RemoteParquet(Pieces(place), read_dictionary=words) as again:
+            claim = words_claim(again, words)
+    if claim is not None:
+        file.close()
+        raise UserError(f"{place} is refused: {claim}; upload it again from its source")
+    return file
 
 
 def fetch_columns(file: Remote, group: int, columns: Sequence[str]) -> None:
@@ -79,7 +92,7 @@ def fetch_columns(file: Remote, group: int, columns: Sequence[str]) -> None:
         UserError: they can't be had.
     """
     pieces = Pieces(file)
-    with RemoteParquet(pieces) as opened:
+    with _opened(file, pieces) as opened:
         told = opened.metadata.row_group(group)
         for column in map(told.column, range(told.num_columns)):
             if column.path_in_schema.split(".")[0] in columns:

@@ -8,12 +8,13 @@ from typing import TypeAlias
 
 from gaze.datasets.paths import PathError
 from gaze.errors import UserError
-from gaze.stores.addresses import is_remote, without_scheme
+from gaze.stores.addresses import STORES, is_remote, scheme_of, shown, without_scheme
 from gaze.stores.cache import Cache
 from gaze.stores.store import Found, Store
 
 GB = 10**9
 CACHE_GB = 50.0
+MOST_BYTES = 1 << 28  # of a file that is read in one; pictures from cameras have a tenth of it
 
 
 class Remote:
@@ -75,10 +76,19 @@ class Remote:
         return self.found() is None and self.store.listed(self.path) is not None
 
     def read_bytes(self) -> bytes:
-        """All of it."""
+        """All of it.
+
+        Raises:
+            UserError: it can't be had, or is larger than anything that is read in one.
+        """
         from gaze.stores.pieces import Pieces
 
-        return Pieces(self).read()
+        pieces = Pieces(self)
+        if pieces.size > MOST_BYTES:
+            raise UserError(
+                f"{self} has {pieces.size} bytes; expected a picture of at most {MOST_BYTES}; make it smaller"
+            )
+        return pieces.read(pieces.size)
 
 
 Place: TypeAlias = Path | Remote
@@ -95,9 +105,16 @@ def place(path: str | Path | Remote, cache: str | Path | None = None, cache_gb: 
     Raises:
         UserError: no cache for an address, or credentials in it.
     """
-    if isinstance(path, Remote) or not is_remote(path):
-        return path if isinstance(path, Remote) else Path(without_scheme(str(path)))
-    store = Store(str(path))
+    if isinstance(path, (Remote, Path)):
+        return path
+    if not is_remote(path):
+        if scheme_of(path) not in ("", "file"):
+            raise UserError(
+                f"{shown(path)} is in no kind of store that can be read; expected a path, or an address that begins with "
+                f"{', '.join(f'{scheme}://' for scheme in STORES)}"
+            )
+        return Path(without_scheme(path))
+    store = Store(path)
     if cache is None:
         raise UserError(
             f"{store.name(store.root)} is not on this machine; name a folder for what is fetched: dataset.cache"

@@ -49,8 +49,8 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         check_address(uri)
-        self.uri = uri
         parts = urlsplit(uri)
+        self.uri = parts.scheme + uri[len(parts.scheme) :]  # in small letters
         self.options = dict(parse_qsl(parts.query))
         unknown = [name for name in self.options if parts.scheme == "s3" and name not in _S3_OPTIONS]
         if unknown:
@@ -58,9 +58,12 @@ class Store:
                 f"{shown(uri)} has the options {', '.join(unknown)}; expected some of {', '.join(_S3_OPTIONS)}"
             )
         self.scheme = parts.scheme
-        self.root = unquote(parts.netloc.rpartition("@")[2] + parts.path).rstrip("/")
         self._process = -1
         self._filesystem: pafs.FileSystem | None = None
+        self.host = ""
+        self.root = unquote(parts.netloc.rpartition("@")[2] + parts.path).rstrip("/")
+        if parts.scheme not in ("s3", "gs", "gcs"):  # pyarrow alone knows what of it is a server's name
+            self.host, self.root = parts.netloc, self._root()
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_filesystem": None, "_process": -1}
@@ -68,7 +71,7 @@ class Store:
     @property
     def identity(self) -> str:
         """What tells this store from others, for keys of a cache."""
-        return f"{self.scheme}://{self.options.get('endpoint_override', '')}"
+        return f"{self.scheme}://{self.options.get('endpoint_override', '')}{self.host}"
 
     def name(self, path: str) -> str:
         """A file's address for messages: no credentials, no options."""
@@ -157,6 +160,14 @@ class Store:
             limit = timedelta(seconds=ANSWER_S)
             return pafs.GcsFileSystem(anonymous=anonymous, retry_time_limit=limit, **options)
         return pafs.FileSystem.from_uri(self.uri)[0]
+
+    def _root(self) -> str:
+        try:
+            return str(pafs.FileSystem.from_uri(self.uri)[1]).rstrip("/")
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"{shown(self.uri)} can't be opened ({_first_line(error)}); correct it, or install what its store needs"
+            ) from error
 
     def _forget(self) -> None:
         self._process = os.getpid()

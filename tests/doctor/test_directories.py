@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import multiprocessing
+import shutil
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from torch import nn
 from gaze.checkpoints import WEIGHTS, Checkpoints
 from gaze.doctor import directories, weights
 from gaze.doctor.case import Case
+from gaze.manifests import MANIFEST, OWN, _own
 from tests.doctor.conftest import lines, only
 
 
@@ -48,9 +51,37 @@ def test_damaged_checkpoints_are_named(run):
     assert "has changed since it was written); step 1 is used instead" in found[0].said
     spoil(run, "best", 1)
     found = lines(directories.directory, Case(run=run))
-    assert [f.level.value for f in found] == ["warning", "problem", "ok"]
-    assert "none is left in best/; restore a copy, or start anew" in found[1].said
+    assert [f.level.value for f in found] == ["warning", "warning", "ok"]
+    assert "the run goes on from last/: delete it, and step 1 of last/ is used" in found[1].said
     assert weights.usable_run(str(run)).level.value == "problem"
+    spoil(run, "last", 1)
+    found = lines(directories.directory, Case(run=run))
+    assert [f.level.value for f in found] == ["problem"] * 3, "nor does it begin anew"
+    assert all("the run can't go on; restore a copy, or start in a new directory" in f.said for f in found)
+
+
+def test_one_of_a_newer_version_does_not_hide_others(run):
+    path = Checkpoints(run / "best").path(1) / MANIFEST
+    facts = {k: v for k, v in json.loads(path.read_text()).items() if k != OWN} | {"format": 99}
+    path.write_text(json.dumps(facts | {OWN: _own(facts)}))
+    found = lines(directories.directory, Case(run=run))
+    assert [f.level.value for f in found] == ["problem", "ok"]
+    assert "has format 99" in found[0].said
+
+
+def test_the_only_copy_is_never_to_be_deleted(run):
+    step, before = run / "last/step-00000002", run / "last/.replaced-00000002"
+    shutil.copytree(step, before)
+    assert ".replaced-00000002 in last/ is left from a kill, and step-00000002" in _said(run)
+    spoil(run, "last", 2)
+    assert "is intact, but step-00000002 is not: put it in the place" in _said(run)
+    shutil.rmtree(step)
+    assert "is the only copy of step-00000002: it is used as that; keep it" in _said(run)
+    assert "delete" not in _said(run)
+
+
+def _said(run):
+    return " ".join(f.said for f in lines(directories.directory, Case(run=run)))
 
 
 def test_what_a_kill_left_and_a_bad_line_are_told(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -121,3 +122,39 @@ def test_trials_left_running_are_told(tmp_path):
     assert [f.level.value for f in found] == ["ok", "warning"]
     assert found[1].said.startswith("3 complete, 1 running; if no sweep works on them now")
     assert lines(stores.optuna, Case(run=tmp_path)) == []
+
+
+def test_a_transaction_that_a_kill_cut_off_is_no_damage(tmp_path):
+    trials = ["CREATE TABLE trials (state TEXT)", "INSERT INTO trials VALUES ('COMPLETE')"]
+    store(tmp_path / "study.db", newest("optuna"), *trials)
+    child = os.fork()
+    if child == 0:
+        opened = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+        opened.execute("PRAGMA cache_size=2")
+        opened.execute("BEGIN IMMEDIATE")
+        opened.execute("CREATE TABLE junk (x)")
+        opened.executemany("INSERT INTO junk VALUES (?)", [("y" * 2000,)] * 200)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"study.db", "study.db-journal"}
+    found = lines(stores.optuna, Case(run=tmp_path))
+    assert [f.level.value for f in found] == ["warning", "ok", "ok"]
+    assert "the next run repairs it: don't move or delete either" in found[0].said
+    assert found[2].said == "1 complete"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://me:s3cret@127.0.0.1:9", "http://me:s3/cret@127.0.0.1:9", "postgresql://me:s3/cr@et@127.0.0.1:9/db"]
+)
+def test_passwords_are_not_repeated(uri):
+    level, said = only(stores.mlflow, logged(uri))
+    assert (level in ("warning", "problem"), "127.0.0.1:9" in said) == (True, True)
+    assert not any(part in said for part in ("me:", "s3", "cr@", "et@", "cret"))
+
+
+def test_a_name_and_a_password_become_a_header(monkeypatch):
+    assert stores.credentials("http://me:a%40b@host") == {"Authorization": "Basic bWU6YUBi"}
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc")
+    assert stores.credentials("http://host") == {"Authorization": "Bearer abc"}

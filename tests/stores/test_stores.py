@@ -11,12 +11,15 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from gaze import parquet_claims
 from gaze.datasets.paths import PathError
 from gaze.errors import UserError
+from gaze.parquet_claims import parquet_claim
 from gaze.recordings import writer
 from gaze.recordings.reading import RowReader, read_columns, table_files
 from gaze.recordings.writer import ScreenWriter
-from gaze.stores import pieces, store
+from gaze.stores import pieces, places, store
+from gaze.stores.parquet import open_parquet
 from gaze.stores.places import Remote, parquet_files, place
 from tests.recordings.miniature import recording
 from tests.stubs.s3 import served
@@ -168,3 +171,23 @@ def test_google_stores_get_their_options(tmp_path):
     assert isinstance(remote, Remote)
     assert (str(remote), remote.store.root) == ("gs://bucket/table", "bucket/table")
     assert isinstance(remote.store._opened(), pafs.GcsFileSystem)
+
+
+@pytest.mark.fault("D5")
+@pytest.mark.parametrize("rows", ["many", "wide"])
+def test_a_remote_file_that_claims_too_much_is_refused(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(parquet_claims, "HARMLESS", 1 << 16)
+    (tmp_path / "b").mkdir()
+    count = 1 << 17 if rows == "many" else 200
+    lists = pa.nulls(count, pa.int8()) if rows == "many" else pa.nulls(count, pa.list_(pa.float16(), 1434))
+    pq.write_table(pa.table({"x": lists}), tmp_path / "b/t.parquet", compression="zstd")
+    claim = f"it claims {count} rows" if rows == "many" else f"x.list.element claims {count * 1434 * 2} bytes and holds"
+    assert claim in parquet_claim(tmp_path / "b/t.parquet")
+    with served(tmp_path) as server, pytest.raises(UserError, match=rf"s3://b/t\.parquet is refused: {claim}"):
+        open_parquet(place(server.uri("b/t.parquet"), tmp_path / "cache", 1))
+
+
+def test_a_file_that_is_no_picture_is_not_read_in_one(remote, monkeypatch):
+    monkeypatch.setattr(places, "MOST_BYTES", 10)
+    with pytest.raises(UserError, match=r"0\.parquet has \d+ bytes; expected a picture of at most 10"):
+        (remote / "0.parquet").read_bytes()
