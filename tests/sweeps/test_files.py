@@ -51,8 +51,9 @@ def test_a_search_varies_what_its_model_has(name):
         assert "CmaEs" not in sweeper.sampler._target_
 
 
-def test_a_network_of_every_choice_sees_what_its_data_set_gives(name="pog_latency"):
+def test_a_network_of_every_choice_sees_what_its_data_set_gives():
     """Sizes of crops, widths and fusions fit each other only once something is looked at."""
+    name = "pog_latency"
     model, *others = command(name)
     with initialize_config_module("gaze.conf"):
         config = compose("train", overrides=command(name), return_hydra_config=True)
