@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gaze.errors import UserError
 from gaze.loggers.masking import masked
 from gaze.signals import Interrupted
+from gaze.sweeps.facts import ERROR
 from gaze.sweeps.launches import Ended, Launches, signals_end
 from gaze.sweeps.results import write_results
 from gaze.sweeps.space import samples, space_of, words
@@ -290,6 +291,7 @@ class Search(OptunaSweeperImpl):
             self._check_broken(trial, ended, error)
             self.failed[trial.number] = _first_line(error)
             logger.warning("trial %d failed: %s", trial.number, _first_line(error))
+            self.study._storage.set_trial_user_attr(trial._trial_id, ERROR, masked(_first_line(error)))
             self._told(trial, TrialState.FAIL)
         else:
             now = self.study._storage.get_trial(trial._trial_id)
