@@ -28,6 +28,7 @@ ENTRIES = 500  # lines of the journal between two saves of the cursor
 SETTLED_S = 2.0  # a picture that was written this long ago is complete
 KEPT = ("mlflow.json", "metrics.jsonl")  # ours; MLflow has their content
 WEIGHTS = "best"
+PRUNED = "val/pruned"  # the figure of a run that its search ended early
 MOMENT = re.compile(r"\d{4}-(\d\d-\d\d)_(\d\d)-(\d\d)-(\d\d)(?:-\d+)?")  # what conf/train.yaml calls a run
 
 
@@ -176,10 +177,15 @@ class Delivery:
                 client.log_artifact(self.run_id, f"{aside}/MLmodel", WEIGHTS)
             # The artifact page looks here for what is a model.
             client.set_tag(self.run_id, "mlflow.log-model.history", json.dumps([card.get_tags_dict()]))
-        self._report_to_sweep(client)
+        if status == "FINISHED" and not self._pruned():
+            self._report_to_sweep(client)
         ended = self.ledger.ended or time.time()
         client.set_terminated(self.run_id, status=status, end_time=round(ended * 1000))
         return files
+
+    def _pruned(self) -> bool:
+        """Whether the search ended the run early. What it had reached until then competes with no finished trial's figure."""
+        return any(PRUNED in entry.values for entry in self.journal.read())
 
     def _report_to_sweep(self, client: MlflowClient) -> None:
         from mlflow.entities import Metric

@@ -58,6 +58,7 @@ class StudyDelivery:
         found = client.get_run(sweep.parent(client, experiment_id, name))
         self._follow(found.info.run_id)
         trials = sweep.trials(client, experiment_id, found.info.run_id)
+        trials |= self._failed_early(client, experiment_id, found.info.run_id, name, trials)
         self._describe(client, experiment_id, found, trials)
         files = 0
         for file in self._files():
@@ -66,6 +67,25 @@ class StudyDelivery:
         self._tag_states(client, trials)
         client.set_terminated(found.info.run_id)
         return files
+
+    def _failed_early(
+        self, client: MlflowClient, experiment_id: str, parent: str, name: str, known: Mapping[int, Run]
+    ) -> dict[int, Run]:
+        """Runs for trials that failed before they had one: while their model or data were built."""
+        made = {}
+        keys = {"number", "state", "minutes", "directory", "error", *(o["name"] for o in self.facts["objectives"])}
+        for row in table(self.folder):
+            number = int(row["number"])
+            if row.get("state") != "FAIL" or number in known or not row.get("error"):  # of another sweep's it says none
+                continue
+            tags = {"mlflow.parentRunId": parent, "sweep": name, sweep.NUMBER: str(number)}
+            tags |= dict.fromkeys(("error", "mlflow.note.content"), masked(row["error"])[:TAG_LENGTH])
+            run = client.create_run(experiment_id, run_name=f"{name}/{number}", tags=tags)
+            parameters = {allowed(k): masked(v)[:PARAM_LENGTH] for k, v in row.items() if k not in keys and v}
+            filing.describe(client, run, parameters, {})
+            client.set_terminated(run.info.run_id, status="FAILED")
+            made[number] = client.get_run(run.info.run_id)
+        return made
 
     def _follow(self, run_id: str) -> None:
         """A run that somebody deleted was made anew: it has no files yet."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+ERROR = "error"  # the attribute of a trial that says what it failed of
 ENTRY = ("python", "-m", "gaze.train")
 OURS = ("trial.", "+trial.", "++trial.", "trial=", "+trial=", "++trial=")  # say which trial a run is, not what it is
 
@@ -90,7 +91,7 @@ def facts(study: optuna.Study, folder: Path, named: Sequence[Objective]) -> dict
 
 
 def rows(study: optuna.Study, folder: Path, named: Sequence[Objective]) -> list[dict[str, Any]]:
-    """One row for each trial: number, state, values, parameters, minutes and run directory."""
+    """One row for each trial: number, state, values, parameters, minutes, run directory and what it failed of."""
     space = search_space(study)
     return [
         {
@@ -100,6 +101,7 @@ def rows(study: optuna.Study, folder: Path, named: Sequence[Objective]) -> list[
             **{name: trial.params.get(name, "") for name in space},
             "minutes": "" if (minutes := _minutes(trial)) is None else round(minutes, 3),
             "directory": _directory(trial, folder) or "",
+            "error": trial.user_attrs.get(ERROR, "") if _ours(trial, folder) else "",
         }
         for trial in study.get_trials(deepcopy=False)
     ]
@@ -137,10 +139,13 @@ def _minutes(trial: FrozenTrial) -> float | None:
 def _directory(trial: FrozenTrial, folder: Path) -> str | None:
     """The run directory within the sweep's, if there is one under the number of the trial."""
     place = folder / str(trial.number)
+    return place.name if place.is_dir() and _ours(trial, folder) else None
+
+
+def _ours(trial: FrozenTrial, folder: Path) -> bool:
+    """Is it a trial of the sweep in this directory, and of none that shares the study?"""
     owner, ours = trial.user_attrs.get("sweep"), folder / ".owner"
-    if owner is not None and ours.is_file() and ours.read_text() != owner:  # another sweep's, which shares the study
-        return None
-    return place.name if place.is_dir() else None
+    return owner is None or not ours.is_file() or ours.read_text() == owner
 
 
 def _best(trial: FrozenTrial, folder: Path, named: Sequence[Objective]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gaze.sweeps.facts import Objective
 
-FEWEST = 10  # finished trials; PED-ANOVA compares the best tenth with all
+FEWEST = 30  # finished trials: PED-ANOVA compares the best tenth with all, and with 10 trials that is one of them
 
 
 class Importance(NamedTuple):
@@ -18,7 +18,7 @@ class Importance(NamedTuple):
 
     objective: str
     shares: dict[str, float]  # by parameter, largest first; they add up to 1. Empty where nothing can be said
-    missing: str  # why nothing can be said, or ""
+    missing: str  # of what nothing can be said, and why, or ""
 
 
 def importance(study: optuna.Study, objectives: list[Objective]) -> list[Importance]:
@@ -34,10 +34,16 @@ def _for_one(study: optuna.Study, objective: Objective, number: int) -> Importan
     trials = finished(study)
     values = {trial.values[number] for trial in trials}
     varied = {name for trial in trials for name, space in trial.distributions.items() if not space.single()}
+    # PED-ANOVA would compare a parameter's few trials with all trials of another one.
+    some = sorted(name for name in varied if any(name not in trial.distributions for trial in trials))
+    ranked = sorted(varied.difference(some))
     if len(trials) < FEWEST:
         return Importance(objective.name, {}, f"needs {FEWEST} finished trials, and there are {len(trials)}")
     if len(values) == 1:
         return Importance(objective.name, {}, f"all {len(trials)} finished trials have the same {objective.name}")
+    left_out = f"leaves out {', '.join(some)}: only in some trials" if some else ""
+    if some and not ranked:
+        return Importance(objective.name, {}, left_out)
     if not varied:
         return Importance(objective.name, {}, "no parameter has more than one value to choose from")
     sign = -1.0 if objective.direction == "maximize" else 1.0
@@ -46,7 +52,7 @@ def _for_one(study: optuna.Study, objective: Objective, number: int) -> Importan
         shares = get_param_importances(
             study,
             evaluator=PedAnovaImportanceEvaluator(),
-            params=sorted(varied),
+            params=ranked,
             target=lambda trial: sign * trial.values[number],
         )
-    return Importance(objective.name, dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))), "")
+    return Importance(objective.name, dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))), left_out)

@@ -72,6 +72,7 @@ def importance_chart(importances: Sequence[Importance]) -> bytes | None:
         axes.bar_label(bars, [f"{share:.0%}" for share in entry.shares.values()], padding=3, fontsize=8)
         axes.set_yticks(range(len(names)), names)
         axes.set_title(f"importance for {plain(entry.objective)}", fontsize=10)
+        axes.set_xlabel(plain(entry.missing, 90), fontsize=8)
         axes.set_xticks([])
         axes.margins(x=0.12)
         axes.grid(visible=False)

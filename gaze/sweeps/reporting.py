@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gaze.callbacks.callback import Callback
+from gaze.loggers.masking import masked
 from gaze.sweeps.studies import PRUNED
 
 if TYPE_CHECKING:
@@ -82,5 +83,5 @@ class Reporting(Callback):
             return act()
         except Exception as error:  # SQLAlchemy's or a driver's
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            logger.warning("the search's study cannot be reached: %s; training goes on", reason[0])
+            logger.warning("the search's study cannot be reached: %s; training goes on", masked(reason[0]))
             return False

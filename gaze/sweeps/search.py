@@ -18,10 +18,14 @@ from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from gaze.errors import UserError
+from gaze.loggers.masking import masked
 from gaze.signals import Interrupted
+from gaze.sweeps.facts import ERROR
 from gaze.sweeps.launches import Ended, Launches, signals_end
 from gaze.sweeps.results import write_results
 from gaze.sweeps.space import samples, space_of, words
@@ -31,6 +35,7 @@ PRUNERS = ("optuna.pruners.*",)
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 PLACED = (".GridSampler", ".QMCSampler")  # these keep their place in the study
 OWNER = "sweep"  # the attribute of a trial that says in which sweep's folder its files lie
+ALIKE = 3  # first trials that fail with the same mistake of the user's end the search
 ORPHAN_S = 600.0  # a trial that no sweep has claimed for so long is nobody's
 
 logger = logging.getLogger(__name__)
@@ -90,9 +95,13 @@ class Search(OptunaSweeperImpl):
             self.launches = Launches(self.launcher, self.n_jobs, self.folder)
             try:
                 self._search()
+            except (SQLAlchemyError, StorageInternalError) as error:
+                raise SweepError(
+                    f"the study's database did not answer: {masked(_first_line(error))}. "
+                    "Once it does, the same command goes on"
+                ) from error
             finally:
                 self.launches.stop()
-                write_results(self.study, self.folder, self.space)
                 self._review()
 
     # --- before the first trial ------------------------------------------------------------------
@@ -237,9 +246,9 @@ class Search(OptunaSweeperImpl):
             if claimed != self.mine:
                 logger.info("trial %d is under way in another sweep of this study, and left to it", trial.number)
                 continue
-            if pid := holder(self.folder / str(trial.number)):
+            if (pid := holder(self.folder / str(trial.number))) is not None:
                 raise SweepError(
-                    f"trial {trial.number} in {self.folder} is still running, as process {pid}; wait for it"
+                    f"trial {trial.number} in {self.folder} is still running, as process {pid or '?'}; wait for it"
                 )
             logger.info("trial %d was under way; it goes on", trial.number)
             found.append(self._completed(optuna.trial.Trial(self.study, trial._trial_id)))
@@ -282,6 +291,7 @@ class Search(OptunaSweeperImpl):
             self._check_broken(trial, ended, error)
             self.failed[trial.number] = _first_line(error)
             logger.warning("trial %d failed: %s", trial.number, _first_line(error))
+            self.study._storage.set_trial_user_attr(trial._trial_id, ERROR, masked(_first_line(error)))
             self._told(trial, TrialState.FAIL)
         else:
             now = self.study._storage.get_trial(trial._trial_id)
@@ -323,24 +333,42 @@ class Search(OptunaSweeperImpl):
         """Stop at once where the next trial would fail in the same way.
 
         Raises:
-            SweepError: the launcher launches nothing, or no trial can be built. The trial stays to be launched again.
+            SweepError: the launcher launches nothing, no trial can be built, the first ones all fail with one mistake of
+                the user's, or the trial runs in another job. The trial stays to be launched again.
         """
         folder = self.folder / str(trial.number)
         if isinstance(ended, Exception) and not isinstance(ended, BrokenExecutor) and not folder.exists():
             raise SweepError(f"the launcher could not launch a trial: {_first_line(error)}") from error
-        if isinstance(error, UserError) and not self._count(self.study):
+        if not isinstance(error, UserError):
+            return
+        # A job that still waited when its search was stopped holds no lock, and begins beside the one launched again.
+        if holder(folder) is not None or " is in use by " in str(error):
+            raise SweepError(
+                f"trial {trial.number} in {folder} already runs in a job of an earlier search: {_first_line(error)}. "
+                "Wait for that job or end it (scancel), then the same command goes on"
+            ) from error
+        if not self._count(self.study):
             from gaze.runs import ConfigError
 
             if isinstance(error, ConfigError):
                 raise SweepError(f"trial {trial.number} in {folder} cannot be built: {error}") from error
+            said = [*self.failed.values(), _first_line(error)]
+            if len(said) >= min(ALIKE, self.failure_warmup) and len(set(said)) == 1:
+                raise SweepError(
+                    f"the first {len(said)} trials all failed alike: {said[0]}. Once this is mended the same command goes on"
+                ) from error
 
     def _review(self) -> None:
+        try:
+            write_results(self.study, self.folder, self.space)
+        except Exception as error:  # a database that is away must not hide what ended the search
+            logger.warning("what was found in %s could not be written: %s", self.folder, masked(_first_line(error)))
         try:
             from gaze.sweeps.review import review
 
             review(self.study, self.folder, self.config)
         except Exception as error:  # pictures of a search are not worth its exit code
-            logger.warning("the search in %s could not be reviewed: %s", self.folder, _first_line(error))
+            logger.warning("the search in %s could not be reviewed: %s", self.folder, masked(_first_line(error)))
 
 
 @functools.cache

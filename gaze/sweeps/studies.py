@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -103,16 +104,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> int | None:
-    """The process that trains in a run directory now; None if none does."""
+    """The process that trains in a run directory now: 0 if it has not said which it is; None if none does."""
     try:
         with (folder / LOCK).open("r+") as file:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                return int(file.read().strip() or 0)
+                return _process(file.read())
     except FileNotFoundError:
         pass
     return None
+
+
+def _process(text: str) -> int:
+    """The process that the text of a lock names, in whatever words: the number behind `process`, or the first; else 0."""
+    found = re.search(r"\bprocess\s+(\d+)", text) or re.search(r"(?<!\S)(\d+)(?!\S)", text)
+    return int(found[1]) if found else 0
 
 
 def owner(folder: Path) -> str:

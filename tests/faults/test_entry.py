@@ -103,12 +103,14 @@ def test_a_second_run_in_the_directory_is_refused_at_once(home, running):
 
 
 @pytest.mark.slow
-def test_a_search_of_two_trials(home):
+def test_a_search_of_two_hopeless_trials_prunes_both(home):
     words = (
         "sweep=lr",
         "study=two",
         "hydra.sweeper.n_trials=2",
         "hydra/sweeper/pruner=none",
+        "hydra.sweeper.pruner._target_=optuna.pruners.ThresholdPruner",
+        "+hydra.sweeper.pruner.upper=0.0",  # which no distance is below
         "callback=[log,checkpoint]",
     )
     process = start(home, "-m", *TOY, *words, "trainer.epochs=2")
@@ -116,12 +118,11 @@ def test_a_search_of_two_trials(home):
     assert process.returncode == 0, err
     folder = home / "outputs" / "gazelle_small" / "two"
     found = yaml.safe_load((folder / "optimization_results.yaml").read_text())
-    assert found["trials"]["complete"] == 2
-    assert set(found["best_params"]) == {"optimizer.optimizer.lr", "optimizer.optimizer.weight_decay"}
-    bests = []
+    assert found["trials"]["pruned"] == 2
     for trial in open_study(storage_url(None, folder), "two").trials:
+        assert set(trial.params) == {"optimizer.optimizer.lr", "optimizer.optimizer.weight_decay"}
         lines = [json.loads(line) for line in (folder / str(trial.number) / "metrics.jsonl").read_text().splitlines()]
-        bests.append(lines[-1]["val/best_min_l2"])
         epochs = {int(line["train/epoch"]): line["val/min_l2"] for line in lines if "val/min_l2" in line}
         assert trial.intermediate_values == epochs
-    assert found["best_value"] == min(bests)
+        assert list(epochs) == [1], "it ended before its second epoch"
+        assert [line["val/pruned"] for line in lines if "val/pruned" in line] == [1.0]

@@ -201,6 +201,21 @@ def test_trials_of_a_search_have_its_numbers_and_the_best_is_tagged_at_once(run,
     assert sorted(point.step for point in client.get_metric_history(parent.info.run_id, "val/best_min_l2")) == [3, 5, 7]
 
 
+def test_who_did_not_come_to_an_end_is_not_the_best(run, uri):
+    for number, status in enumerate(("FINISHED", "FAILED", "KILLED", "FINISHED")):
+        trial = run.parent / "sweep" / str(number)
+        shutil.copytree(run, trial)
+        config = yaml.safe_load((trial / "config.yaml").read_text()) | {"trial": {"number": number}}
+        (trial / "config.yaml").write_text(yaml.safe_dump(config))
+        train(trial, [0, 10 * (number + 1)])
+        if number == 3:
+            Journal(trial).write(50, {"val/pruned": 1.0})
+        run_id = deliver(trial, uri, status, parent="lr")[1]
+    client = connect(uri)
+    parent = client.get_run(client.get_run(run_id).data.tags["mlflow.parentRunId"])
+    assert parent.data.tags["best_trial"] == "0"
+
+
 def test_a_picture_that_is_being_written_waits(run, uri):
     finish(run)
     picture = run / "pictures" / "val" / "epoch_1.png"

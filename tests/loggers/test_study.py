@@ -108,6 +108,17 @@ def test_the_parent_says_what_was_searched_and_found(trials, uri, tmp_path):
     assert tags["resumed.sampler"] == "GPSampler"
 
 
+def test_a_trial_that_failed_before_it_had_a_run_gets_one(trials, uri, tmp_path):
+    client, parent, _ = trials
+    rows = "number,state,min_l2,optimizer.lr,error\n3,FAIL,,0.01,too few samples\n"
+    for _ in range(2):
+        send(reviewed(tmp_path / "toy_lr", rows=rows), uri)
+    found = sweep.trials(client, client.get_run(parent).info.experiment_id, parent)
+    assert set(found) == {0, 1, 2, 3}
+    assert (found[3].info.status, found[3].data.params) == ("FAILED", {"optimizer.lr": "0.01"})
+    assert (found[3].data.tags["trial_state"], found[3].data.tags["error"]) == ("FAIL", "too few samples")
+
+
 def test_the_front_of_several_objectives_is_tagged(trials, uri, tmp_path):
     client, parent, runs = trials
     best = [{**FACTS["best"][0], "number": n, "values": {"error_cm": 1.0, "ms": 2.0}} for n in (0, 2)]

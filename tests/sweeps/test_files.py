@@ -16,6 +16,7 @@ from gaze.runs import plain_config
 from gaze.signatures import problems
 from gaze.sweeps.space import samples, space_of, words
 from gaze.sweeps.sweeper import StudySweeper, register
+from tests.models import screens
 from tests.test_conf import CONF, composed, options
 
 
@@ -48,6 +49,22 @@ def test_a_search_varies_what_its_model_has(name):
     assert len(directions) == 1 or sweeper.pruner is None
     if any(isinstance(d, CategoricalDistribution) for d in space.varied.values()):
         assert "CmaEs" not in sweeper.sampler._target_
+
+
+def test_a_network_of_every_choice_sees_what_its_data_set_gives():
+    """Sizes of crops, widths and fusions fit each other only once something is looked at."""
+    name = "pog_latency"
+    model, *others = command(name)
+    with initialize_config_module("gaze.conf"):
+        config = compose("train", overrides=command(name), return_hydra_config=True)
+    varied = space_of(config.hydra.sweeper.params, command(name)).varied
+    choices = {key: d.choices for key, d in varied.items() if isinstance(d, CategoricalDistribution)}
+    for row in range(max(map(len, choices.values()))):  # each choice once, and crops of face and eyes that differ
+        chosen = {key: those[(row + place) % len(those)] for place, (key, those) in enumerate(choices.items())}
+        words = (*others, *(f"{key}={value}" for key, value in chosen.items()))
+        name_of_model = model.removeprefix("model=")
+        seen = screens.toy(name_of_model, *words)(screens.looks(name_of_model, 2, None, *words))
+        assert seen.point.shape == (2, 2), chosen
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "grid", "nsgaii"])

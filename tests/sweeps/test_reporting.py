@@ -142,7 +142,7 @@ def test_costs_are_measured_once_training_has_ended(tmp_path):
     trainer.stopped_by = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gaze.callbacks.costs.collate", lambda samples: samples[0])
-        Costs(passes=8).fit_end(trainer)
+        Costs(passes=8, seconds=0).fit_end(trainer)
     assert trainer.best["parameters_m"] == 0.5
     assert 0 < trainer.best["latency_ms"] < 1000
     assert model.calls == 10

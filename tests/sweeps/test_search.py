@@ -22,7 +22,7 @@ import yaml
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from gaze.runs import ConfigError
+from gaze.runs import ConfigError, RunError
 from gaze.signals import Interrupted
 from gaze.sweeps.studies import PRUNED, SweepError, open_storage, owner, storage_url
 from tests.processes import exit_code
@@ -235,6 +235,32 @@ def test_a_broken_config_stops_it_at_once_and_costs_no_trial(tmp_path):
     assert states(tmp_path) == ["RUNNING"]
     search(tmp_path, bowl)
     assert states(tmp_path) == ["COMPLETE"] * 6
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "left"),
+    [
+        ("the training split has 48 samples", "the first 3 trials all failed alike: .* 48 samples", ["FAIL"] * 2),
+        ("outputs/0 is in use by process 7", "already runs in a job of an earlier search.*scancel", []),
+    ],
+)
+def test_what_every_trial_would_meet_or_another_job_does_ends_it(tmp_path, said, message, left):
+    def trial(values, number):
+        raise RunError(said)
+
+    with pytest.raises(SweepError, match=message):
+        search(tmp_path, trial)
+    assert states(tmp_path) == [*left, "RUNNING"]
+
+
+def test_a_database_that_goes_away_ends_it_with_one_sentence(tmp_path, caplog):
+    def trial(values, number):
+        (tmp_path / "study.db").write_text("no database at all")
+        return 1.0
+
+    with pytest.raises(SweepError, match="database did not answer: .*Once it does, the same command goes on"):
+        search(tmp_path, trial)
+    assert "could not be written" in caplog.text
 
 
 def test_a_launcher_that_launches_nothing_stops_it_at_once(tmp_path):
