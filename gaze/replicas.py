@@ -196,10 +196,14 @@ def check_same(what: str, facts: Callable[[], Mapping[str, Any]]) -> None:
 
 
 def broke_off(error: BaseException) -> bool:
-    """Does this error say that another replica was missed, rather than that this one did something wrong?"""
+    """Does this error say that another replica was missed, rather than that this one did something wrong?
+
+    What is said in our own words may quote a disk or a server that timed out.
+    """
     text = str(error).lower()
     signs = ("timed out", "timeout", "closed by peer", "connection reset", "broken pipe", "connection refused")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+    ours = isinstance(error, UserError)
+    return isinstance(error, RuntimeError) and not ours and any(sign in text for sign in signs)
 
 
 def missing(store: dist.Store, rank: int, replicas: int, wait: float = ROLL_CALL) -> list[int]:
