@@ -146,7 +146,7 @@ def _described(path: Path) -> dict[str, Any]:
     from torch.distributed.checkpoint import HuggingFaceStorageReader
 
     try:
-        found = dict(HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata)
+        found: dict[str, Any] = dict(HuggingFaceStorageReader(str(path)).read_metadata().state_dict_metadata)
         torn = [name for name, tensor in found.items() if not _in_rows(tensor.size, tensor.chunks)]
     except Exception as error:  # a file that is none raises nearly every type
         raise CheckpointError(f"the parts in {path} can't be read ({type(error).__name__}: {error})") from error
