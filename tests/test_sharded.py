@@ -43,7 +43,9 @@ def test_parts_become_one_tensor(checkpoint):
 @pytest.mark.parametrize("offsets", [(0, 10**9), (0, 3), (0, 1), (2,), (-2, 0), (0, 0)])
 def test_parts_that_are_not_the_whole_are_refused_before_memory_is_asked_for(checkpoint, offsets):
     path = checkpoint(*offsets)
-    with pytest.raises(CheckpointError, match=rf"not trusted: its parts of {NAME} are not the whole of it|can't be read"):
+    with pytest.raises(
+        CheckpointError, match=rf"not trusted: its parts of {NAME} are not the whole of it|can't be read"
+    ):
         state_of(path)
 
 
