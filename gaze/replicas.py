@@ -5,6 +5,7 @@ Beside `gaze.hardware` this is the one module that reads what a launcher put int
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -193,6 +194,22 @@ def check_same(what: str, facts: Callable[[], Mapping[str, Any]]) -> None:
     for rank, other in enumerate(told):
         if different := [f"{key}: {here} / {there}" for key, here, there in differences(told[0], other)]:
             raise ReplicaError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
+
+
+def only_warn(rank: int) -> None:
+    """Keep what is no warning out of this replica's output and log, which the first one fills; and say whose the rest is."""
+
+    class Signed(logging.Formatter):
+        def __init__(self, signed: logging.Formatter) -> None:
+            super().__init__()
+            self.signed = signed
+
+        def format(self, record: logging.LogRecord) -> str:
+            return f"[replica {rank}] {self.signed.format(record)}"
+
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(max(handler.level, logging.WARNING))
+        handler.setFormatter(Signed(handler.formatter or logging.Formatter()))
 
 
 def broke_off(error: BaseException) -> bool:

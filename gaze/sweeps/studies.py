@@ -109,7 +109,7 @@ def holder(folder: Path) -> int | None:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                return int(file.read().strip() or 0)
+                return int(file.readline().strip() or 0)  # see `gaze.holders`
     except FileNotFoundError:
         pass
     return None
