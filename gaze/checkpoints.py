@@ -29,7 +29,7 @@ from gaze import sharded, sources
 from gaze.claims import excess, packed
 from gaze.durable import flush, make_directory
 from gaze.manifests import CheckpointError, file_facts, verify, write_manifest
-from gaze.replicas import on_all, on_first
+from gaze.replicas import broke_off, on_all, on_first
 from gaze.sharding import all_laid_out_like, is_sharded
 
 logger = logging.getLogger(__name__)
@@ -84,14 +84,16 @@ class Checkpoints:
                 on_first(lambda: self._begin(aside))
                 kept, files = sharded.write_parts(aside, model, state, omit or {})
                 parts = on_all(lambda: file_facts(files))
-                on_first(lambda: self._finish(step, aside, kept, parts))
+                on_first(lambda: self._finish(step, aside, kept, parts, omit or {}))
             else:
                 self._begin(aside)
                 save_weights(model, aside / WEIGHTS, omit)
                 self._finish(step, aside, state)
         except Exception as error:  # torch and safetensors report a failed write each in their own way
+            if broke_off(error):  # training can't go on without the others
+                raise
             free = shutil.disk_usage(self.directory if self.directory.is_dir() else self.directory.anchor or ".").free
-            written = sum(file.stat().st_size for file in aside.iterdir()) if aside.is_dir() else 0
+            written = sum(file.stat().st_size for file in aside.iterdir()) if first and aside.is_dir() else 0
             if first:
                 self._give_up(step, aside)
             full = "the disk is full: " if free < FULL else ""  # what torch says then is about its own files
@@ -109,9 +111,21 @@ class Checkpoints:
         aside.mkdir()
 
     def _finish(
-        self, step: int, aside: Path, state: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()
+        self,
+        step: int,
+        aside: Path,
+        state: Mapping[str, Any],
+        parts: Sequence[Mapping[str, Any]] = (),
+        omit: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the state beside the weights, and make all of it the checkpoint of `step`; `parts`: of its manifest."""
+        """Write the state beside the weights, and make all of it the checkpoint of `step`.
+
+        Args:
+            parts: of its manifest, of weights that were written in parts.
+            omit: what those leave out; None for weights in one file, which says so itself.
+        """
+        if omit is not None:
+            sharded.write_left_out(aside, omit)
         torch.save(dict(state), aside / STATE)
         write_manifest(aside, step, {name: facts for part in parts for name, facts in part.items()})
         for file in (*aside.iterdir(), aside):
@@ -254,7 +268,7 @@ def load_into(model: nn.Module, path: Path) -> None:
         load_weights(model, path / WEIGHTS)
         return
     own, saved = model.state_dict(), read_state(path / STATE)
-    shapes = sharded.shapes(path) | {name: tuple(tensor.shape) for name, tensor in saved[sharded.REST].items()}
+    shapes = sharded.shapes(path, saved)
     omitted = left_out(path)
     _check_fits(
         path, own, shapes | {n: tuple(t.shape) for part in omitted for n, t in sources.below(own, part).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,6 +46,8 @@ class Guard:
         overflow: bad gradients of a finite loss are the daily business of this number format (float16).
         device: where the values are.
         saved: checkpoints to go back to, which are named when training ends.
+        least: the smallest of all replicas' values, number by number. They look at the same steps at the same time, and
+            judge them together: a loss is each one's own, and what a bad one leads to is not.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Guard:
         overflow: bool,
         device: torch.device,
         saved: Checkpoints | None = None,
+        least: Callable[[Tensor], Tensor] = lambda value: value,
     ) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"trainer.on_nonfinite is {policy!r}; expected raise or skip")
-        self.model, self.saved = model, saved
+        self.model, self.saved, self.least = model, saved, least
         self.policy, self.max_skipped, self.overflow = policy, max_skipped, overflow
         self.buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self.kept = [buffer.clone() for buffer in self.buffers]
@@ -84,13 +87,14 @@ class Guard:
         if not seen:
             return
         fine = [[torch.isfinite(torch.stack(list(s.values.values()))).all(), torch.isfinite(s.norm)] for s in seen]
-        table = torch.stack([torch.stack(row) for row in fine]).tolist()
+        own = torch.stack([torch.stack(row) for row in fine]).cpu()
+        table = self.least(own.int()).bool().tolist()
         if all(loss and norm for loss, norm in table):
             self.overflows = 0
             self.keep()
             return
         self._mend()
-        for step, (loss, norm) in zip(seen, table, strict=True):
+        for step, (loss, norm), (here, _) in zip(seen, table, own.tolist(), strict=True):
             overflowed = self.overflow and loss and not norm
             self.overflows = self.overflows + 1 if overflowed else 0
             if self.overflows > MOST_OVERFLOWS:
@@ -99,7 +103,7 @@ class Guard:
                     f"use hardware.amp_dtype=bfloat16, or a lower learning rate. {self._good()}"
                 )
             if not overflowed and not (loss and norm):
-                self._bad(step)
+                self._bad(step, elsewhere=here and not loss)
 
     def keep(self) -> None:
         """Remember the buffers as they are now. Call it after loading any."""
@@ -124,11 +128,14 @@ class Guard:
         for buffer, kept in zip(self.buffers, self.kept, strict=True):
             buffer.copy_(torch.where(torch.isfinite(buffer).all(), buffer, kept))
 
-    def _bad(self, seen: Seen) -> None:
+    def _bad(self, seen: Seen, elsewhere: bool) -> None:
+        """Say what was bad, and end training if it has to; `elsewhere`: this replica's own loss is fine."""
         values = {**seen.values, "grad_norm": seen.norm}
         names = [f"{name} = {value.item()}" for name, value in values.items() if not torch.isfinite(value)]
         samples = torch.cat([i.flatten() for i in seen.rows]).tolist()
         what = f"step {seen.step}: {', '.join(names)}; samples {samples}"
+        if elsewhere:
+            what = f"step {seen.step}: the loss of another replica is not finite, which names its samples"
         broken = not_finite(self.model)
         if broken:  # leaving out steps would not help
             raise NonFiniteError(f"{what}. The model itself holds NaN or infinity: {listed(broken)}. {self._good()}")

@@ -196,6 +196,12 @@ class Hardware:
         dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return int(value)
 
+    def least(self, value: Tensor) -> Tensor:
+        """The smallest of all replicas' values, number by number."""
+        if self.replicas > 1:
+            dist.all_reduce(value, op=dist.ReduceOp.MIN)
+        return value
+
     def total(self, value: Tensor) -> Tensor:
         """The sum over all replicas."""
         if self.replicas > 1:

@@ -114,6 +114,9 @@ class _Watching(_MultiProcessingDataLoaderIter):
                 raise self._died(dead[0]) from error
             if there:
                 return data
+            if self._pin_memory and not self._pin_memory_thread.is_alive():
+                self._end()
+                raise LoaderError("the thread that copies batches for the device ended; look at the device's memory")
             if self._timeout and time.monotonic() - waited_since > self._timeout:
                 raise self._hangs(self._task_info[self._rcvd_idx][0])
 

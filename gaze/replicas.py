@@ -5,6 +5,7 @@ Beside `gaze.hardware` this is the one module that reads what a launcher put int
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -195,11 +196,31 @@ def check_same(what: str, facts: Callable[[], Mapping[str, Any]]) -> None:
             raise ReplicaError(f"replicas 0 and {rank} differ in {what}: {'; '.join(different)}; start them alike")
 
 
+def only_warn(rank: int) -> None:
+    """Keep what is no warning out of this replica's output and log, which the first one fills; and say whose the rest is."""
+
+    class Signed(logging.Formatter):
+        def __init__(self, signed: logging.Formatter) -> None:
+            super().__init__()
+            self.signed = signed
+
+        def format(self, record: logging.LogRecord) -> str:
+            return f"[replica {rank}] {self.signed.format(record)}"
+
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(max(handler.level, logging.WARNING))
+        handler.setFormatter(Signed(handler.formatter or logging.Formatter()))
+
+
 def broke_off(error: BaseException) -> bool:
-    """Does this error say that another replica was missed, rather than that this one did something wrong?"""
+    """Does this error say that another replica was missed, rather than that this one did something wrong?
+
+    What is said in our own words may quote a disk or a server that timed out.
+    """
     text = str(error).lower()
     signs = ("timed out", "timeout", "closed by peer", "connection reset", "broken pipe", "connection refused")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+    ours = isinstance(error, UserError)
+    return isinstance(error, RuntimeError) and not ours and any(sign in text for sign in signs)
 
 
 def missing(store: dist.Store, rank: int, replicas: int, wait: float = ROLL_CALL) -> list[int]:

@@ -11,7 +11,6 @@ import fcntl
 import functools
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
+from gaze import holders
 from gaze.checkpoints import Checkpoints, load_into
 from gaze.durable import make_directory, write_text
 from gaze.environment import environment
@@ -82,7 +82,7 @@ class Run:
         """Hold the directory: a second process that wants to train here fails at once.
 
         Raises:
-            RunError: another process holds it, or nothing in it could be read back.
+            RunError: another process holds it, it can't be held, or nothing in it could be read back.
         """
         if not self.main:
             yield
@@ -101,10 +101,12 @@ class Run:
             except (BlockingIOError, PermissionError) as error:
                 file.seek(0)
                 raise RunError(
-                    f"{self.path} is in use by process {file.read().strip() or '?'}; wait for it, or choose another dir="
+                    f"{self.path} is in use by {holders.told(file.read())}; wait for it, or choose another dir="
                 ) from error
+            except OSError as error:
+                raise RunError(f"{self.path} {holders.WITHOUT_LOCKS.format(error.strerror)}") from error
             file.truncate(0)
-            file.write(str(os.getpid()))
+            file.write(holders.mark())
             file.flush()
             yield
 

@@ -40,7 +40,7 @@ def shard(model: nn.Module, mesh: Any, wanted: int | Sequence[str]) -> nn.Module
             with at least as many parameters is one.
 
     Raises:
-        ValueError: a glob matches no module.
+        ValueError: a glob matches no module, or one that can't be a unit.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -68,10 +68,11 @@ def units(model: nn.Module, wanted: int | Sequence[str]) -> list[nn.Module]:
     """The modules that are gathered and let go by themselves, inner ones first; see `shard`.
 
     Raises:
-        ValueError: a glob matches no module.
+        ValueError: a glob matches no module, or one that can't be a unit.
     """
+    read = _read_by_others(model)
     if isinstance(wanted, int):
-        return list(_large_members(model, wanted, set()))
+        return list(_large_members(model, wanted, set(), read))
     named = {name: module for name, module in model.named_modules() if name}
     for pattern in wanted:
         if not any(fnmatchcase(name, pattern) for name in named):
@@ -80,15 +81,32 @@ def units(model: nn.Module, wanted: int | Sequence[str]) -> list[nn.Module]:
                 f"{', '.join(name for name in named if name.count('.') < 2)}"
             )
     chosen = [name for name in named if any(fnmatchcase(name, pattern) for pattern in wanted)]
+    if torn := [name for name in chosen if named[name] in read]:
+        raise ValueError(
+            f"hardware.shard_units: {torn[0]} can't be gathered by itself, as the module around it reads its weights; "
+            "name that one"
+        )
     return [named[name] for name in sorted(chosen, key=lambda name: -name.count("."))]
 
 
-def _large_members(module: nn.Module, least: int, taken: set[nn.Parameter]) -> Iterator[nn.Module]:
+def _read_by_others(model: nn.Module) -> set[nn.Module]:
+    """Modules whose weights one around them reads, when nothing has gathered them if they are units of their own.
+
+    A module says so of those inside it in `reads_weights_of`.
+    """
+    inner = [getattr(outer, name) for outer in model.modules() for name in getattr(outer, "reads_weights_of", ())]
+    return {part for module in inner if module is not None for part in module.modules()}
+
+
+def _large_members(
+    module: nn.Module, least: int, taken: set[nn.Parameter], read: set[nn.Module]
+) -> Iterator[nn.Module]:
     for child in module.children():
-        yield from _large_members(child, least, taken)
+        yield from _large_members(child, least, taken, read)
         own = {p for p in child.parameters() if p not in taken}
         # A container is never called, so that nothing would gather what it holds.
         called = not isinstance(child, (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict))
+        called = called and child not in read
         if called and isinstance(module, (nn.ModuleList, nn.Sequential)) and sum(p.numel() for p in own) >= least:
             taken |= own
             yield child

@@ -34,9 +34,20 @@ def left_out(weights: Path) -> dict[str, str]:
     """The parts that a weights file leaves out, with the digest of each; none if the file cannot be read."""
     try:
         with safe_open(weights, framework="pt") as file:
-            found: dict[str, str] = json.loads((file.metadata() or {}).get(KEY, "{}"))
-    except (OSError, SafetensorError):
+            return parts_of((file.metadata() or {}).get(KEY, "{}"))
+    except (OSError, SafetensorError, ValueError):
         return {}
+
+
+def parts_of(text: str) -> dict[str, str]:
+    """Parts with the digest of each, as a checkpoint notes them.
+
+    Raises:
+        ValueError: it is no such note.
+    """
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(digest, str) for digest in found.values()):
+        raise ValueError(f"{text[:80]!r} is no list of parts")
     return found
 
 

@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     from gaze.environment import code
     from gaze.losses.objective import Objective
     from gaze.provenance import provenance
-    from gaze.replicas import check_same
+    from gaze.replicas import check_same, only_warn
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
     from gaze.sweeps.trials import check_objectives, returned, trial_callbacks
 
@@ -37,6 +37,8 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
         cfg.dir = HydraConfig.get().runtime.output_dir
     check_stack(cfg)
     hardware = build(cfg.hardware)
+    if not hardware.main:
+        only_warn(hardware.rank)
     run = Run(cfg.dir, main=hardware.main)
     with hardware.joined(), run.locked():
         check_same("code, directory or config", lambda: {**code(), **plain_config(cfg)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +117,9 @@ class Trainer:
         self.epochs, self.accumulate, self.clip_norm, self.amp = epochs, accumulate, clip_norm, amp
         self.monitor, self.mode = monitor, mode
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
-        self.guard = Guard(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device, run.last)
+        self.guard = Guard(
+            *(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device, run.last), least=hardware.least
+        )
         self.plan = BatchPlan(
             len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas, train_set.order
         )
@@ -208,11 +210,26 @@ class Trainer:
         """The figures of `eval_model` on the validation split."""
         now = self.progress._replace(step=max(self.progress.step - 1, 0))  # the epoch that has just ended
         self.hardware.share_buffers(self.eval_model)
-        alone = self.hardware.replicas == 1  # several replicas finish together
         return evaluate(
             *(self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, now),
-            stop=self.asked_to_stop if alone else lambda: False,
+            stop=self._asked_between(),
         )
+
+    def _asked_between(self) -> Callable[[], bool]:
+        """Has a signal reached any replica? To be asked after each batch of validation."""
+        if self.hardware.replicas == 1:
+            return self.asked_to_stop
+        size = self.val_loader.batch_size or 1
+        every = -(-(len(self.val_set) // self.hardware.replicas) // size)  # batches that every replica has
+        batches = itertools.count(1)
+
+        def asked() -> bool:
+            done = next(batches)
+            if done <= every and done % AGREE_EVERY == 0:
+                self.stopped_by = self.hardware.agree(self.flag.signum)
+            return bool(self.stopped_by)
+
+        return asked
 
     # --- around it -----------------------------------------------------------------------------
 

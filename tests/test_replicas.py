@@ -104,6 +104,38 @@ def test_replicas_that_differ_are_refused_and_the_one_that_fails_is_named(asked)
         ]
 
 
+@pytest.mark.slow
+def test_only_the_replica_with_the_bad_loss_names_its_samples(asked):
+    first, second = (told["raised"] for told in asked[1])
+    assert first.startswith("step 1: the loss of another replica is not finite, which names its samples.")
+    assert "a = nan" in second
+    assert "samples [" in second
+
+
+@pytest.mark.fault("K6")
+@pytest.mark.slow
+def test_all_replicas_hear_that_one_could_not_write_and_train_on(asked):
+    for told in asked[1]:
+        assert len(told["full disk"]["said"]) == 1
+        assert "could not write checkpoint" in told["full disk"]["said"][0]
+        assert "replica 0: [Errno 28] No space left on device" in told["full disk"]["said"][0]
+        assert told["full disk"]["at"] == 3
+        assert told["full disk"]["steps"] == [1, 3]
+
+
+@pytest.mark.slow
+def test_a_part_whose_weights_others_read_is_gathered_with_them(asked):
+    for told in asked[1]:
+        whole, part = torch.tensor(told["read by others"]).chunk(2)
+        assert torch.allclose(whole, part, rtol=0, atol=1e-6)
+
+
+@pytest.mark.fault("R1")
+@pytest.mark.slow
+def test_a_replica_that_hangs_is_named_by_the_others(asked):
+    assert asked[1][0]["hang"].startswith("replica 1 of 2 died, or did not come within 60 s (hardware.timeout_s)")
+
+
 @pytest.mark.fault("K7")
 @pytest.mark.fault("R4")
 @pytest.mark.slow
@@ -157,6 +189,12 @@ def test_units_are_large_members_of_lists_inner_ones_first_or_what_globs_name():
         "b.backbone.layers.1",
         "b.backbone",
     ]
+    model.reads_weights_of = ("a",)
+    assert unit_names(model, 80) == ["b.backbone.layers.0", "b.backbone.layers.1"]
+    with pytest.raises(
+        ValueError, match=r"a\.0 can't be gathered by itself, as the module around it reads its weights"
+    ):
+        unit_names(model, ["a.0"])
     with pytest.raises(ValueError, match="hardware.shard_units: 'x.\\*' matches no module of the model; there are a"):
         unit_names(model, ["x.*"])
 

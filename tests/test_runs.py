@@ -1,6 +1,8 @@
 """Run directories: built from trusted names only, held by one process, continued with the same config."""
 
+import errno
 import os
+import socket
 import time
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
+from gaze import holders
 from gaze.checkpoints import Checkpoints
 from gaze.runs import ConfigError, Run, RunError, build, check, differences, load_model, without_weights
 from tests.processes import context
@@ -114,7 +117,23 @@ def test_a_second_process_in_one_directory_fails_at_once_and_names_the_first(tmp
     leave.set()
     first.join()
     with Run(tmp_path).locked():
-        assert (tmp_path / ".lock").read_text() == str(os.getpid())
+        text = (tmp_path / ".lock").read_text()
+    assert text.split("\n")[:2] == [str(os.getpid()), socket.gethostname()]
+    assert holders.told(text) == f"process {os.getpid()}"
+    assert holders.told("7\nelsewhere\nb") == "process 7 on elsewhere, another machine"
+
+
+@pytest.mark.fault("K10")
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
+    def refuses(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("gaze.runs.fcntl.lockf", refuses)
+    with (
+        pytest.raises(RunError, match=r"is on a file system that has no locks \(No locks available\).*choose a dir="),
+        Run(tmp_path).locked(),
+    ):
+        pass
 
 
 @pytest.mark.fault("K9")

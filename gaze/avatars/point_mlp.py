@@ -28,6 +28,9 @@ class PointMLP(nn.Module):
         last_zero: begin with zeros as answer.
     """
 
+    # FSDP2 gathers them with this module: it reads their weights itself.
+    reads_weights_of = ("layers",)
+
     def __init__(self, point: int, code: int, widths: Sequence[int], out: int, last_zero: bool = False) -> None:
         super().__init__()
         self.point, self.code, self.skip = point, code, (len(widths) + 2) // 2 if widths else -1

@@ -25,7 +25,8 @@ class Checkpoint(Callback):
     """Writes `last` at every epoch and every so many steps or minutes, and `best` when validation improved.
 
     A write that fails does not end training, since the next may succeed; if the final one of `last` or of
-    `best` failed, the run fails when it ends.
+    `best` failed, the run fails when it ends. `last` remembers that `best` is missing: the run that goes on from the
+    same step writes it, and another one fails as well, unless it finds a better one.
 
     Args:
         every_steps: steps between two writes of `last` within an epoch; None for none.
@@ -58,11 +59,16 @@ class Checkpoint(Callback):
         self.saved_at = time.monotonic()
         self.saved: tuple[int, int] | None = None  # step and epoch of the last write that succeeded
         self.failures: dict[str, CheckpointError] = {}  # by kind, until one of that kind succeeds
+        self.missing: dict[str, Any] | None = None  # the facts of a best that could not be written, and why
+        self.owed = False  # was it missing when this run went on?
 
     def fit_start(self, trainer: Trainer) -> None:
         trainer.run.last.keep, trainer.run.best.keep = self.keep_last, self.keep_best
         if self.leave_out is not None:
             self.source = self._rebuilt(trainer, self.leave_out)
+
+    def epoch_start(self, trainer: Trainer) -> None:
+        self._make_up(trainer)  # before a step changes the weights
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
         due = self.every_steps is not None and trainer.progress.step % self.every_steps == 0
@@ -73,15 +79,43 @@ class Checkpoint(Callback):
         self._look(trainer)
         if trainer.improved and trainer.hardware.runs_along:
             facts = {"step": trainer.progress.step, "metrics": dict(metrics)}
-            self._try("best", lambda: self._save_best(trainer, facts))
+            self._write_best(trainer, facts)
         self._write_last(trainer)
 
     def fit_end(self, trainer: Trainer) -> None:
+        self._make_up(trainer)
         if self.saved != (trainer.progress.step, trainer.epoch):
             self._save_last(trainer)
         trainer.hardware.barrier()  # nobody leaves while the first replica writes
         for failure in self.failures.values():
             raise failure
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best that is missing, if it is."""
+        return {} if self.missing is None else {"missing": self.missing}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.missing = state.get("missing")
+        self.owed = self.missing is not None
+
+    def _make_up(self, trainer: Trainer) -> None:
+        """Write the best that was missing when this run went on, if its weights are what was loaded."""
+        if not self.owed or self.missing is None or not trainer.hardware.runs_along:
+            return
+        self.owed, missing = False, self.missing
+        if missing["step"] == trainer.progress.step:
+            self._look(trainer)
+            self._write_best(trainer, {"step": missing["step"], "metrics": missing["metrics"]})
+            self.saved = None  # so that `last` no longer says that it is missing
+        elif trainer.hardware.main:
+            self.failures["best"] = CheckpointError(
+                f"the best weights, of step {missing['step']}, are missing: {missing['error']}. {trainer.run.best.directory} "
+                "holds older ones, if any; train again in a new directory, or longer: a better step is written"
+            )
+
+    def _write_best(self, trainer: Trainer, facts: Mapping[str, Any]) -> None:
+        written = self._try("best", lambda: self._save_best(trainer, facts))
+        self.missing = None if written else {**facts, "error": str(self.failures["best"])}
 
     def _save_last(self, trainer: Trainer) -> None:
         self._look(trainer)
@@ -125,9 +159,9 @@ class Checkpoint(Callback):
         if self.every_minutes is None:
             return False
         late = (time.monotonic() - self.saved_at) / 60 >= self.every_minutes
-        if not is_sharded(trainer.model):
+        if trainer.hardware.replicas == 1:
             return late
-        # All have to write; their clocks agree as seldom as they do on signals.
+        # All look at what they saw, or write; their clocks agree as seldom as they do on signals.
         return trainer.progress.step % AGREE_EVERY == 0 and bool(trainer.hardware.agree(int(late)))
 
     def _rebuilt(self, trainer: Trainer, part: str) -> str:

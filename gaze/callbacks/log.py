@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 class Log(Callback):
     """Averages since the last line, read from the device once per line, and what other callbacks add to it.
 
+    They are over the samples of all replicas, but for steps of a line in whose midst a run was interrupted: of those it
+    goes on with what the first one saw.
+
     Args:
         every_steps: steps between two lines of training figures; the end of an epoch has one, too.
     """
@@ -88,7 +91,9 @@ class Log(Callback):
         if not self.sums:
             return
         device = trainer.hardware.device
-        means = {name: total.to(device) / self.counts[name].to(device) for name, total in self.sums.items()}
+        both = [torch.stack([tensor.to(device) for tensor in part.values()]) for part in (self.sums, self.counts)]
+        sums, counts = trainer.hardware.total(torch.stack(both))
+        means = dict(zip(self.sums, sums / counts, strict=True))
         for callback in trainer.callbacks.values():
             means |= {name: value.to(device) for name, value in callback.figures().items()}
         read = torch.stack(list(means.values())).tolist()

@@ -177,6 +177,6 @@ def held_by(run: Path) -> str | None:
         try:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return stream.read().strip() or "?"
+            return stream.readline().strip() or "?"
         fcntl.lockf(stream, fcntl.LOCK_UN)
     return None

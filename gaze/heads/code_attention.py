@@ -19,6 +19,9 @@ class CodeAttention(nn.Module):
         code: numbers of the query.
     """
 
+    # FSDP2 gathers them with this module: it reads their weights itself.
+    reads_weights_of = ("key",)
+
     def __init__(self, channels: int, code: int) -> None:
         super().__init__()
         self.key = nn.Linear(channels, code, bias=False)

@@ -45,6 +45,9 @@ class Factors(nn.Module):
     memory: Tensor
     kept: Tensor
 
+    # FSDP2 gathers them with this module: it reads their weights itself.
+    reads_weights_of = ("mixer",)
+
     def __init__(self, identity: int, expression: int, width: int, embedding: int = 128) -> None:
         super().__init__()
         given = (identity, expression, 6 * WIDTH, 2 * WIDTH)

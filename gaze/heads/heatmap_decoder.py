@@ -46,6 +46,9 @@ class HeatmapDecoder(nn.Module):
         antialias: of that interpolation. The original has it, its successor has not.
     """
 
+    # FSDP2 gathers them with this module: it reads their weights itself.
+    reads_weights_of = ("head_token", "inout_token", "heatmap_head")
+
     def __init__(
         self,
         channels: int,

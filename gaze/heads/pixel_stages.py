@@ -49,6 +49,9 @@ class PixelStages(nn.Module):
         ValueError: the ratio is none.
     """
 
+    # FSDP2 gathers them with this module: it reads their weights itself.
+    reads_weights_of = ("colours",)
+
     def __init__(self, channels: int, ratio: int, code: int | None = None, from_raw: bool = False) -> None:
         super().__init__()
         if ratio < 1 or ratio & (ratio - 1) or channels < 3:

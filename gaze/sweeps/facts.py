@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
@@ -160,9 +158,10 @@ def _best(trial: FrozenTrial, folder: Path, named: Sequence[Objective]) -> dict[
 
 def command(run: Path, parameters: Mapping[str, Any]) -> str:
     """The command that trains a trial again, on its own: with all overrides that its run directory holds."""
+    file = run / "overrides.yaml"
     try:
-        words = yaml.safe_load((run / "overrides.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        words = plain_yaml(file.read_text(encoding="utf-8"), file)
+    except (OSError, ValueError):
         words = None
     if not isinstance(words, list):
         words = [f"{name}={value}" for name, value in parameters.items()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,16 +109,10 @@ def holder(folder: Path) -> int | None:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                return _process(file.read())
+                return int(file.readline().strip() or 0)  # see `gaze.holders`
     except FileNotFoundError:
         pass
     return None
-
-
-def _process(text: str) -> int:
-    """The process that the text of a lock names, in whatever words: the number behind `process`, or the first; else 0."""
-    found = re.search(r"\bprocess\s+(\d+)", text) or re.search(r"(?<!\S)(\d+)(?!\S)", text)
-    return int(found[1]) if found else 0
 
 
 def owner(folder: Path) -> str:

@@ -14,6 +14,7 @@ from gaze.checkpoints import CheckpointError, read_weights
 from gaze.runs import Run, build, load_model
 from tests.datasets.folders import write_gazefollow_folder
 from tests.stubs.entry import SMALL_HEAD, SMALL_RUN, start
+from tests.stubs.training import line_trainer
 
 SIZES = {"width": 256, "kernel": 3, "repeats": 1}
 HEAD = {
@@ -123,3 +124,38 @@ def test_a_run_goes_on_from_a_checkpoint_without_its_backbone(tmp_path):
     run = Run(tmp_path / "run")
     assert len(run.last.steps()) == 2
     assert {name.split(".")[0] for name in read_weights(run.last.newest() / "model.safetensors")} == {"head"}
+
+
+@pytest.mark.fault("K6")
+@pytest.mark.parametrize("failing", [2, 3])
+def test_a_best_that_could_not_be_written_is_written_by_the_next_start_or_missed_again(tmp_path, monkeypatch, failing):
+    def begin():
+        made = line_trainer(tmp_path / "run", {"checkpoint": Checkpoint()}, epochs=3)
+        made._better = lambda metrics: made.epoch <= failing  # the best is that epoch's
+        return made
+
+    first, steps = begin(), []
+    save = first.run.best.save
+
+    def fails(step, *args):
+        steps.append(step)
+        if len(steps) == failing:
+            raise CheckpointError("could not write: No space left on device")
+        return save(step, *args)
+
+    monkeypatch.setattr(first.run.best, "save", fails)
+    with pytest.raises(CheckpointError, match="No space left"):
+        first.fit()
+    if failing == 3:  # the last step's, which is what is loaded
+        begin().fit()
+        assert Run(tmp_path / "run").best.steps() == [18]
+    for _ in range(2):
+        again = begin()
+        if failing == 3:
+            assert again.fit() == first.best
+        else:
+            with pytest.raises(
+                CheckpointError, match=r"best weights, of step 12, are missing: could not write: No space"
+            ):
+                again.fit()
+            assert Run(tmp_path / "run").best.steps() == [6]

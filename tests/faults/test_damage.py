@@ -134,3 +134,18 @@ def test_a_manifest_without_a_checksum_may_hold_only_what_old_ones_held(two):
     facts.pop("csc32")
     file.write_text(json.dumps(facts))
     assert verify(two.path(2)) is None
+
+
+@pytest.mark.fault("K7")
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"backbone": 3}', "\x00"])
+def test_a_damaged_note_of_divided_weights_is_stepped_over(two, text):
+    path = two.path(2)
+    (path / "sharded.json").write_text("{}")
+    (path / "manifest.json").unlink()
+    write_manifest(path, 2)
+    (path / "sharded.json").write_text(text)
+    assert two.left_out() == set()
+    assert two.load(Net())["step"] == 1
+    shutil.rmtree(two.path(1))
+    with pytest.raises(CheckpointError, match=r"damaged \(sharded.json has .*None is left to fall back to"):
+        two.load(Net())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
 from multiprocessing import active_children
+from types import SimpleNamespace
 
 import pytest
 
 from gaze.datasets.image import ImageError
 from gaze.hardware import Hardware
-from gaze.loader import LoaderError
+from gaze.loader import LoaderError, _Watching
 from tests.stubs.line import Line
 from tests.stubs.training import line_trainer
 
@@ -130,3 +132,16 @@ def test_a_loader_that_failed_begins_anew():
 def test_a_timeout_is_above_zero():
     with pytest.raises(ValueError, match="expected seconds above 0, or null"):
         Hardware(device="cpu", loader_timeout_s=0.0)
+
+
+@pytest.mark.fault("D11")
+def test_the_end_of_the_thread_that_pins_memory_is_said_and_no_worker_blamed():
+    ended = SimpleNamespace(
+        _try_get_data=lambda wait: (False, None),
+        _pin_memory=True,
+        _pin_memory_thread=threading.Thread(),
+        _timeout=0.001,
+        _end=lambda: None,
+    )
+    with pytest.raises(LoaderError, match="the thread that copies batches for the device ended"):
+        _Watching._get_data(ended)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gaze import sharded
 from gaze.callbacks.callback import Callback
 from gaze.callbacks.checkpoint import Checkpoint
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.unfreeze import Unfreeze
+from gaze.guard import NonFiniteError
 from gaze.hardware import Hardware
+from gaze.heads.code_attention import CodeAttention
 from gaze.losses.objective import Objective
-from gaze.replicas import ReplicaError, check_same, on_all
+from gaze.replicas import ROLL_CALL, ReplicaError, check_same, on_all
 from gaze.sharding import gathered, units
 from gaze.trainer import Trainer
 from tests.stubs.line import Net, Squared
@@ -123,8 +130,84 @@ def everything(folder: Path) -> dict[str, Any]:
     plan = trainer_of(folder / "plan", plain).plan
     found["samples"] = [key.sample for batch in plan for key in batch]
     found["refusals"] = refusals(plain.rank)
-    plain.close()
+    found["raised"] = raised(folder / "raised", plain)
+    found["full disk"] = full_disk(folder / "full", divided)
+    found["read by others"] = read_by_others(divided)
+    found["hang"] = hang(plain)
     return found
+
+
+def raised(path: Path, hardware: Hardware) -> str:
+    """What is said of a loss that is bad on the second replica."""
+    broken = Squared(break_at=1 if hardware.rank == 1 else -1)
+    try:
+        train(path, hardware, objective=Objective({"a": broken}))
+    except NonFiniteError as error:
+        return str(error)
+    return ""
+
+
+def full_disk(path: Path, hardware: Hardware) -> dict[str, Any]:
+    """What is said when the first replica can't note what a checkpoint in parts leaves out, and what training goes on to."""
+    trainer, said = trainer_of(path, hardware, epochs=1), list[str]()
+    logged = logging.Handler()
+    logged.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    write = sharded.write_left_out
+
+    def fails(directory: Path, omit: Mapping[str, str]) -> None:
+        if directory.name.endswith("2"):
+            raise OSError(28, "No space left on device")
+        write(directory, omit)
+
+    sharded.write_left_out = fails
+    logging.getLogger("gaze").addHandler(logged)
+    try:
+        trainer.fit()
+    finally:
+        sharded.write_left_out = write
+        logging.getLogger("gaze").removeHandler(logged)
+    failed = [line for line in said if "No space left" in line]
+    return {"said": failed, "steps": trainer.run.last.steps(), "at": trainer.progress.step}
+
+
+def read_by_others(hardware: Hardware) -> list[float]:
+    """What parts find whose weights the module around them reads, whole and divided, with units as small as can be."""
+    hardware.shard_units = 1
+    torch.manual_seed(0)
+    blocks = nn.Sequential(CodeAttention(4, 2), nn.Linear(4, 4))
+    model = Outer(blocks)
+    whole = model(torch.ones(1, 2, 2, 4), torch.ones(1, 2)).flatten()
+    divided = hardware.settle(model)
+    part = divided(torch.ones(1, 2, 2, 4), torch.ones(1, 2)).flatten()
+    return [*whole.tolist(), *part.tolist()]
+
+
+class Outer(nn.Module):
+    """Calls both of two parts, and reads the weights of the second as well."""
+
+    reads_weights_of = ("parts",)
+
+    def __init__(self, parts: nn.Sequential) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, pixels: Tensor, code: Tensor) -> Tensor:
+        found: Tensor = self.parts[0](pixels, code)
+        return self.parts[1](found) + self.parts[1].weight.sum()  # type: ignore[operator]
+
+
+def hang(hardware: Hardware) -> str:
+    """What the first replica says of the second, which never comes. They have left each other then."""
+    group = dist.new_group(timeout=timedelta(seconds=0.5))
+    try:
+        with hardware.joined():
+            if hardware.rank == 1:
+                time.sleep(1.0 + ROLL_CALL)
+            else:
+                dist.all_reduce(torch.zeros(1), group=group)
+    except ReplicaError as error:
+        return str(error)
+    return ""
 
 
 def refusals(rank: int) -> list[str]:
