@@ -1,8 +1,10 @@
 """Settings shared by all tests."""
 
+import atexit
 import os
 import pickle
 import shutil
+import tempfile
 from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
@@ -20,10 +22,12 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from jaxtyping import _decorator, _import_hook
 
-# Checkpoints and databases wait for the disk, some ms each time: half the time of a search. Memory has nothing to wait for.
-MEMORY = Path("/dev/shm")
-if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 6 << 30:  # a run of all tests fills less than 1 GiB
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+# Checkpoints and databases wait for the disk, some ms each: half the time of a search. Memory has nothing to wait for, but
+# must be given back: with PYTEST_DEBUG_TEMPROOT=/tmp the files stay to be looked at.
+MEMORY, ROOT = Path("/dev/shm"), "PYTEST_DEBUG_TEMPROOT"
+if ROOT not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 6 << 30:
+    os.environ[ROOT] = tempfile.mkdtemp(prefix="gaze-tests-", dir=MEMORY)  # which workers of pytest-xdist take over
+    atexit.register(shutil.rmtree, os.environ[ROOT], ignore_errors=True)
 
 torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention
 

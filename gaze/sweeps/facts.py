@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gaze.plain_yaml import plain_yaml
+
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution

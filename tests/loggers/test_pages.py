@@ -45,7 +45,7 @@ def sweep(run):
 
 
 @pytest.mark.timeout(200)
-def test_mlflow_shows_the_sweep_with_its_best_trial(sweep, tables, tmp_path):
+def test_mlflow_shows_the_sweep_with_its_best_trial(sweep, tables, tmp_path, monkeypatch):
     place = tmp_path / "server"
     place.mkdir()
     shutil.copy(tables, place / "mlflow.db")
@@ -56,7 +56,7 @@ def test_mlflow_shows_the_sweep_with_its_best_trial(sweep, tables, tmp_path):
     (experiment,) = [found for found in client.search_experiments() if found.name == "toy"]
     (parent,) = client.search_runs([experiment.experiment_id], "tags.gaze_sweep = 'toy_lr'")
     port = free_port()
-    with server(port, place):
+    with server(port, place, monkeypatch):
         page = f"http://127.0.0.1:{port}/#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}"
         shown = seen(f"{page}?workflowType=machine_learning", tmp_path, 20_000)
     for text in ("toy_lr", "trial 1", "min_l2 0.125", "space.optimizer.lr", "1e-05 to 0.1, logarithmic"):
