@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from gaze.errors import UserError
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 WITHOUT_LOCKS = "is on a file system that has no locks ({}), so two runs could write to it at once; choose a dir= on \
 another disk, or have this one mounted with locks"
+
+
+LOCK = ".lock"
+
+
+@contextmanager
+def hold(folder: Path, error: type[UserError], otherwise: str) -> Iterator[None]:
+    """Hold a directory that exists: whoever else wants to fails at once.
+
+    Args:
+        error: its class; `otherwise`: what a person may do but wait.
+
+    Raises:
+        UserError: of that class: another process holds it, or its file system has no locks.
+    """
+    with (folder / LOCK).open("a+") as file:
+        try:
+            # Not flock: loader workers would inherit it, and hold it for a while after a kill.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as held:
+            file.seek(0)
+            raise error(f"{folder} is in use by {told(file.read())}; wait for it, or {otherwise}") from held
+        except OSError as failed:
+            raise error(f"{folder} {WITHOUT_LOCKS.format(failed.strerror)}") from failed
+        file.truncate(0)
+        file.write(mark())
+        file.flush()
+        yield
+
+
+def holder(folder: Path) -> int | None:
+    """The process that holds a directory now: 0 if it has not said which it is; None if none does."""
+    try:
+        with (folder / LOCK).open("r+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                return int(file.readline().strip() or 0)
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def mark() -> str:

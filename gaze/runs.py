@@ -7,7 +7,6 @@ provenance.json               what it was made from       resumed.json    what c
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import logging
@@ -94,20 +93,7 @@ class Run:
                 f"{str(self.path)!r} is no UTF-8, so its weights could not be read; choose another dir="
             ) from error
         make_directory(self.path)
-        with (self.path / ".lock").open("a+") as file:
-            try:
-                # Not flock: loader workers would inherit it, and hold it for a while after a kill.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError) as error:
-                file.seek(0)
-                raise RunError(
-                    f"{self.path} is in use by {holders.told(file.read())}; wait for it, or choose another dir="
-                ) from error
-            except OSError as error:
-                raise RunError(f"{self.path} {holders.WITHOUT_LOCKS.format(error.strerror)}") from error
-            file.truncate(0)
-            file.write(holders.mark())
-            file.flush()
+        with holders.hold(self.path, RunError, "choose another dir="):
             yield
 
     def open(self, config: DictConfig, overrides: Sequence[str], allow: Sequence[str]) -> None:

@@ -128,7 +128,7 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
     def refuses(*args):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("gaze.runs.fcntl.lockf", refuses)
+    monkeypatch.setattr("gaze.holders.fcntl.lockf", refuses)
     with (
         pytest.raises(RunError, match=r"is on a file system that has no locks \(No locks available\).*choose a dir="),
         Run(tmp_path).locked(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gaze.doctor.case import Case
 from gaze.doctor.findings import Finding, ok, problem, said, size, warning
+from gaze.holders import holder
 
 MOST_BYTES = 4e9  # of checkpoints that are read; the newest first
 KINDS = ("last", "best")
@@ -41,8 +41,9 @@ def one_run(run: Path, read: bool = True) -> Iterator[Finding]:
     from gaze.manifests import CheckpointError, verify
 
     about = run.name
-    if holder := held_by(run):
-        yield ok(about, f"process {holder} trains in it")
+    process = holder(run)
+    if process is not None:
+        yield ok(about, f"process {process or '?'} trains in it")
     intact: dict[str, list[int]] = {}
     faults: dict[str, dict[Path, str]] = {}
     for kind in KINDS:
@@ -59,7 +60,7 @@ def one_run(run: Path, read: bool = True) -> Iterator[Finding]:
                 intact[kind].append(step)
             else:
                 faults[kind][path] = fault
-        if not holder:
+        if process is None:
             yield from remains(about, run / kind, read)
     for kind in KINDS:
         yield from damaged(about, kind, faults[kind], intact)
@@ -166,17 +167,3 @@ def runs_in(folder: Path) -> list[Path]:
     if (folder / "config.yaml").is_file():
         return [folder]
     return sorted(file.parent for file in folder.glob("*/config.yaml"))
-
-
-def held_by(run: Path) -> str | None:
-    """The process that trains in a directory, None if none does."""
-    file = run / ".lock"
-    if not file.is_file():
-        return None
-    with file.open("r+") as stream:
-        try:
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return stream.readline().strip() or "?"
-        fcntl.lockf(stream, fcntl.LOCK_UN)
-    return None

@@ -19,8 +19,8 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
+from gaze.holders import holder
 from gaze.signals import STOP
-from gaze.sweeps.studies import holder
 
 Ended = JobReturn | BaseException  # what a launcher returned, or raised
 SAVE_S = 30.0  # how long trials that were told to stop may take to save themselves

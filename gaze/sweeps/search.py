@@ -23,13 +23,14 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from gaze.errors import UserError
+from gaze.holders import holder
 from gaze.loggers.masking import masked
 from gaze.signals import Interrupted
 from gaze.sweeps.facts import ERROR
 from gaze.sweeps.launches import Ended, Launches, signals_end
 from gaze.sweeps.results import write_results
 from gaze.sweeps.space import samples, space_of, words
-from gaze.sweeps.studies import PRUNED, SweepError, check_asked, holder, locked, open_storage, owner, storage_url
+from gaze.sweeps.studies import PRUNED, SweepError, check_asked, locked, open_storage, owner, storage_url
 
 PRUNERS = ("optuna.pruners.*",)
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")

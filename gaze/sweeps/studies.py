@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaze.errors import UserError
+from gaze.holders import hold
 from gaze.loggers.masking import masked, without_credentials
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE = "study.db"
 SQLITE = "sqlite:///"
-LOCK, OWNER = ".lock", ".owner"
+OWNER = ".owner"
 ASKED = "gaze"  # the attribute of a study that says what was asked for
 PRUNED = "pruned"  # the attribute of a trial that ended early: after which epoch
 BUSY_S = 60  # how long a write to SQLite waits for that of another process
@@ -87,32 +87,8 @@ def locked(folder: Path) -> Iterator[None]:
         SweepError: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            file.seek(0)
-            raise SweepError(
-                f"the sweep in {folder} is running already, as process {file.read().strip() or '?'}; wait for it, or "
-                "begin another with study=NAME"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    with hold(folder, SweepError, "begin another search with study=NAME"):
         yield
-
-
-def holder(folder: Path) -> int | None:
-    """The process that trains in a run directory now: 0 if it has not said which it is; None if none does."""
-    try:
-        with (folder / LOCK).open("r+") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                return int(file.readline().strip() or 0)  # see `gaze.holders`
-    except FileNotFoundError:
-        pass
-    return None
 
 
 def owner(folder: Path) -> str:

@@ -116,7 +116,7 @@ def test_a_run_in_use_is_told(run):
     other = context.Process(target=_hold, args=(run / ".lock", ready, leave))
     other.start()
     assert ready.wait(30)
-    assert directories.held_by(run) == "4711"
+    assert "process 4711 trains in it" in next(directories.one_run(run)).said
     leave.set()
     other.join()
-    assert directories.held_by(run) is None
+    assert "trains in it" not in next(directories.one_run(run)).said

@@ -430,7 +430,7 @@ def held(folder: Path) -> Iterator[int]:
 def test_a_second_search_in_the_folder_is_refused_at_once(tmp_path):
     with (
         held(tmp_path) as pid,
-        pytest.raises(SweepError, match=f"is running already, as process {pid}; wait for it, or"),
+        pytest.raises(SweepError, match=f"is in use by process {pid}; wait for it, or"),
     ):
         search(tmp_path, bowl)
     search(tmp_path, bowl)
