@@ -28,7 +28,7 @@ class Collapse:
         """Compare the lowest of `count` predictions with the highest, in each dimension."""
         if self.warned or count < FEWEST or not bool(torch.isfinite(lowest).all() & torch.isfinite(highest).all()):
             return
-        spread = (highest - lowest).max()
+        spread, highest = (highest - lowest).detach().max(), highest.detach()
         if float(spread) > 1e-5 * float(highest.abs().max().clamp(min=1.0)):
             return
         self.warned = True

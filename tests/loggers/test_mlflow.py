@@ -43,7 +43,7 @@ def wait_for(condition, seconds=90.0):
 
 
 @contextlib.contextmanager
-def server(port, folder, monkeypatch):
+def server(port, folder, monkeypatch, slow_s=SLOW_S):
     """MLflow's own server on loopback, in a thread and not in a hurry; `yield`s what ends it amid everything."""
     monkeypatch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
     monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
@@ -56,7 +56,7 @@ def server(port, folder, monkeypatch):
     initialize_backend_stores(f"sqlite:///{folder}/mlflow.db", default_artifact_root="mlflow-artifacts:/")
 
     def slow(environ, respond):
-        time.sleep(SLOW_S)
+        time.sleep(slow_s)
         return app(environ, respond)
 
     made = make_server("127.0.0.1", port, slow, threaded=True)
