@@ -11,12 +11,10 @@ from pathlib import Path
 
 from gaze.errors import UserError
 
+LOCK = ".lock"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 WITHOUT_LOCKS = "is on a file system that has no locks ({}), so two runs could write to it at once; choose a dir= on \
 another disk, or have this one mounted with locks"
-
-
-LOCK = ".lock"
 
 
 @contextmanager

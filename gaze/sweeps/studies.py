@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gaze.durable import write_text
 from gaze.errors import UserError
 from gaze.holders import hold
 from gaze.loggers.masking import masked, without_credentials
@@ -95,9 +95,7 @@ def owner(folder: Path) -> str:
     """What the folder of a sweep is called in its study. Several sweeps may share a study; a trial's files lie in one."""
     file = folder / OWNER
     if not file.exists():
-        aside = folder / f"{OWNER}.writing"
-        aside.write_text(uuid.uuid4().hex)
-        os.replace(aside, file)
+        write_text(file, uuid.uuid4().hex)
     return file.read_text()
 
 
