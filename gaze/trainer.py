@@ -152,7 +152,7 @@ class Trainer:
             NonFiniteError: the loss was not finite.
         """
         with stop_signals() as self.flag, closing(self):
-            self._start()
+            self.start()
             while self.epoch < self.epochs and not self.stop:
                 self.train_epoch()
                 metrics = {} if self.stopped_by else self.validate()
@@ -166,6 +166,33 @@ class Trainer:
         if self.stopped_by:
             raise Interrupted(self.stopped_by)
         return self.best
+
+    def start(self) -> None:
+        """Continue the run's last checkpoint, if there is one, and let callbacks begin; `fit` calls it.
+
+        Raises:
+            ValueError: nothing trains, or a callback or a weight is not fit for it.
+            UserError: the checkpoint is of another division into steps.
+        """
+        state = self.run.restore(self.model)
+        if state:
+            self.progress = self.progress._replace(step=state["step"])
+            self.epoch, self.stop, self.best = state["epoch"], state["stop"], state["best"]
+            self.guard.skipped = state["skipped"]
+            self._check_plan(state["plan"])
+            self._restore_optimizer(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+        for module in self.model.modules():  # with their weights by now, wherever they came from
+            if (check_ready := getattr(module, "check_ready", None)) is not None:
+                check_ready()
+        self.guard.keep()
+        for name, callback in self.callbacks.items():
+            callback.fit_start(self)
+            if name in state.get("callbacks", {}):
+                callback.load_state_dict(state["callbacks"][name])
+        self.guard.check(*self.models)
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise ValueError("nothing to train: every parameter of the model is frozen; see callback.unfreeze")
 
     def train_epoch(self) -> None:
         """Take the steps of this epoch that have not been taken yet."""
@@ -280,27 +307,6 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
         }
-
-    def _start(self) -> None:
-        state = self.run.restore(self.model)
-        if state:
-            self.progress = self.progress._replace(step=state["step"])
-            self.epoch, self.stop, self.best = state["epoch"], state["stop"], state["best"]
-            self.guard.skipped = state["skipped"]
-            self._check_plan(state["plan"])
-            self._restore_optimizer(state["optimizer"])
-            self.scaler.load_state_dict(state["scaler"])
-        for module in self.model.modules():  # with their weights by now, wherever they came from
-            if (check_ready := getattr(module, "check_ready", None)) is not None:
-                check_ready()
-        self.guard.keep()
-        for name, callback in self.callbacks.items():
-            callback.fit_start(self)
-            if name in state.get("callbacks", {}):
-                callback.load_state_dict(state["callbacks"][name])
-        self.guard.check(*self.models)
-        if not any(p.requires_grad for p in self.model.parameters()):
-            raise ValueError("nothing to train: every parameter of the model is frozen; see callback.unfreeze")
 
     def _plan(self) -> dict[str, int]:
         plan = self.plan

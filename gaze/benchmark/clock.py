@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,8 @@ class Timing(NamedTuple):
 
     best: float
     median: float
+    spread: float = 0.0  # distance of the quartiles of all rounds, as a part of their median
+    memory: int = 0  # the most bytes that torch held on the accelerator during a call; 0 on a CPU
 
 
 def interleaved(
@@ -30,15 +32,27 @@ def interleaved(
     """
     now = time.perf_counter if wall or device.type != "cpu" else time.process_time
     taken: dict[str, list[float]] = {name: [] for name in candidates}
+    held = dict.fromkeys(candidates, 0)
     for turn in range(rounds + 1):
         for name, call in candidates.items():
             _wait(device)
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
             begun = now()
             call()
             _wait(device)
             if turn:  # the first is the warm-up
                 taken[name].append(now() - begun)
-    return {name: Timing(min(times), statistics.median(times)) for name, times in taken.items()}
+            if device.type == "cuda":
+                held[name] = max(held[name], torch.cuda.max_memory_allocated(device))
+    return {name: timing(times, held[name]) for name, times in taken.items()}
+
+
+def timing(seconds: Sequence[float], memory: int = 0) -> Timing:
+    """What calls that took so long say together."""
+    median = statistics.median(seconds)
+    low, _, high = statistics.quantiles(seconds, method="inclusive") if len(seconds) > 1 else (median,) * 3
+    return Timing(min(seconds), median, (high - low) / median if median else 0.0, memory)
 
 
 def _wait(device: torch.device) -> None:

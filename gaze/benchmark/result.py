@@ -30,6 +30,7 @@ class Result:
 
     def rows(self) -> list[dict[str, object]]:
         """One row for each variant of ours."""
+        published = self.timings["published"]
         rows: list[dict[str, object]] = []
         for variant, timing in self.timings.items():
             if variant in ("published", "fair"):
@@ -42,12 +43,19 @@ class Result:
                     "ours": variant,
                     "per_second": self.units / timing.best,
                     "unit": self.unit,
+                    "ms": 1e3 * timing.best / self.units,
+                    "ms_median": 1e3 * timing.median / self.units,
+                    "spread": timing.spread,
+                    "memory_mb": timing.memory / 1e6,
                     "ratio": best,
                     "ratio_of_medians": median,
+                    "published_ms": 1e3 * published.best / self.units,
+                    "published_spread": published.spread,
                     "goal": self.goals.get(variant),
                     "fair_ratio": fair,
                     "limit_share": self.limits.get(variant),
                     "difference": self.difference,
+                    "tolerance": self.tolerance,
                     "same": self.difference <= self.tolerance,
                 }
             )
@@ -84,6 +92,7 @@ class Cost:
                     "unit": self.unit,
                     "ms": 1e3 * timing.best / self.units,
                     "ms_median": 1e3 * timing.median / self.units,
+                    "spread": timing.spread,
                     "bare_ms": 1e3 * bare.best / self.units,
                     "more_ms": 1e3 * (timing.best - bare.best) / self.units,
                     "more_share": timing.best / bare.best - 1.0,

@@ -1,6 +1,5 @@
 """Speed is never tested; that both sides of each comparison compute the same is."""
 
-import json
 from functools import partial
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 
 from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import screen_speed
-from gaze.benchmark.clock import Timing, interleaved
+from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
@@ -21,7 +20,7 @@ from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
-from gaze.benchmark.suite import run, workloads
+from gaze.benchmark.suite import Workload, chosen, workloads
 from gaze.benchmark.trainer_speed import Shape as Steps
 from gaze.benchmark.trainer_speed import overhead
 from gaze.clip.tiny_random import TinyRandom
@@ -48,11 +47,10 @@ def suite():
 
 
 @pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader"])
-def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
-    results = run(suite, [name], tmp_path / "rows.jsonl", Hardware("cpu"))
-    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+def test_both_sides_of_a_comparison_give_the_same_answer(suite, name):
+    results = list(suite[name].measure())
+    rows = [row for result in results for row in result.rows()]
     assert len(results) == {"train": 2, "latency": 2}.get(name, 1)
-    assert len(rows) == sum(len(result.rows()) for result in results)
     assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
 
 
@@ -114,9 +112,12 @@ def test_frames_are_augmented_as_they_are_by_default():
     assert [(type(a), vars(a)) for a in usual()] == [(type(a), vars(a)) for a in theirs]
 
 
-def test_an_unknown_workload_is_a_sentence(suite, tmp_path):
-    with pytest.raises(UserError, match=r"no such workload; expected some of train, latency"):
-        run(suite, ["trian"], tmp_path / "rows.jsonl", Hardware("cpu"))
+def test_workloads_are_chosen_by_name_by_system_and_by_what_stands_before_a_dot(suite):
+    more = {**suite, "steps.a": Workload("pog", list), "steps.b": Workload("gazelle", list)}
+    assert chosen(more, ["moe", "pog"]) == ["screens", "screen_loader", "moe", "steps.a"]
+    assert chosen(more, ["steps"]) == ["steps.a", "steps.b"]
+    with pytest.raises(UserError, match=r"no such workload; expected some of train, latency.*all of a system: gazelle"):
+        chosen(suite, ["trian"])
 
 
 def test_candidates_take_turns_and_the_first_turn_is_not_counted():
@@ -124,6 +125,12 @@ def test_candidates_take_turns_and_the_first_turn_is_not_counted():
     timings = interleaved({n: partial(calls.append, n) for n in "ab"}, 3, torch.device("cpu"))
     assert "".join(calls) == "abababab"
     assert all(timing.best <= timing.median for timing in timings.values())
+
+
+def test_the_spread_is_the_distance_of_the_quartiles_in_medians():
+    found = timing([4.0, 1.0, 2.0, 3.0, 5.0], memory=7)
+    assert found == Timing(1.0, 3.0, 2 / 3, 7)
+    assert timing([2.0]) == Timing(2.0, 2.0)
 
 
 def test_ratios_are_of_the_peer_over_ours_and_a_difference_that_is_too_large_shows():
@@ -155,12 +162,9 @@ def test_the_trainer_and_a_bare_loop_end_with_the_same_weights():
     assert row["most_ms"] == pytest.approx(1.02 * row["bare_ms"])
 
 
-def test_what_is_more_than_allowed_shows(tmp_path):
+def test_what_is_more_than_allowed_shows():
     seconds = {"bare": Timing(2.0, 2.0), "quick": Timing(2.2, 3.0), "slow": Timing(4.0, 4.0)}
-    cost = Cost("work", "step", 2, seconds, {"quick": 1.15, "slow": 1.15})
-    (result,) = run({"work": lambda: iter([cost])}, ["work"], tmp_path / "rows.jsonl", Hardware("cpu"))
-    quick, slow = result.rows()
+    quick, slow = Cost("work", "step", 2, seconds, {"quick": 1.15, "slow": 1.15}).rows()
     assert (quick["within"], slow["within"]) == (True, False)
     assert (slow["ms"], slow["bare_ms"], slow["more_ms"], slow["more_share"]) == (2000.0, 1000.0, 1000.0, 1.0)
     assert quick["more_share"] == pytest.approx(0.1)
-    assert json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[1])["ours"] == "slow"
