@@ -1,6 +1,7 @@
 """Settings shared by all tests."""
 
 import atexit
+import gc
 import os
 import pickle
 import shutil
@@ -29,6 +30,7 @@ if ROOT not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free
     os.environ[ROOT] = tempfile.mkdtemp(prefix="gaze-tests-", dir=MEMORY)  # which workers of pytest-xdist take over
     atexit.register(shutil.rmtree, os.environ[ROOT], ignore_errors=True)
 
+gc.set_threshold(20_000, 50, 50)  # looking through all that torch and MLflow hold took a tenth of the time
 torch.set_num_threads(1)  # small tensors: a second thread only adds noise and contention
 
 
