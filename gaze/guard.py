@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -46,8 +47,8 @@ class Guard:
         overflow: bad gradients of a finite loss are the daily business of this number format (float16).
         device: where the values are.
         saved: checkpoints to go back to, which are named when training ends.
-        least: the smallest of all replicas' values, number by number. They look at the same steps at the same time, and
-            judge them together: a loss is each one's own, and what a bad one leads to is not.
+        least: the smallest of all replicas' values, number by number; None: there is one. They look at the same steps at the
+            same time, and judge them together: a loss is each one's own, and what a bad one leads to is not.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Guard:
         overflow: bool,
         device: torch.device,
         saved: Checkpoints | None = None,
-        least: Callable[[Tensor], Tensor] = lambda value: value,
+        least: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if policy not in ("raise", "skip"):
             raise ValueError(f"trainer.on_nonfinite is {policy!r}; expected raise or skip")
@@ -86,15 +87,14 @@ class Guard:
         seen, self.seen = self.seen, []
         if not seen:
             return
-        fine = [[torch.isfinite(torch.stack(list(s.values.values()))).all(), torch.isfinite(s.norm)] for s in seen]
-        own = torch.stack([torch.stack(row) for row in fine]).cpu()
-        table = self.least(own.int()).bool().tolist()
+        own = _fine(seen)
+        table = own if self.least is None else self.least(torch.tensor(own).int()).bool().tolist()
         if all(loss and norm for loss, norm in table):
             self.overflows = 0
             self.keep()
             return
         self._mend()
-        for step, (loss, norm), (here, _) in zip(seen, table, own.tolist(), strict=True):
+        for step, (loss, norm), (here, _) in zip(seen, table, own, strict=True):
             overflowed = self.overflow and loss and not norm
             self.overflows = self.overflows + 1 if overflowed else 0
             if self.overflows > MOST_OVERFLOWS:
@@ -157,3 +157,12 @@ class Guard:
         if self.saved is None or not steps:
             return "No checkpoint was saved yet"
         return f"The last good checkpoint is {self.saved.path(steps[-1])}"
+
+
+def _fine(seen: Sequence[Seen]) -> list[list[bool]]:
+    """Is the loss finite with all of its terms, and is the norm? A row for each step."""
+    if seen[0].norm.device.type == "cpu":  # reading them is free, and operations are not
+        return [[all(isfinite(v.item()) for v in s.values.values()), isfinite(s.norm.item())] for s in seen]
+    fine = [[torch.isfinite(torch.stack(list(s.values.values()))).all(), torch.isfinite(s.norm)] for s in seen]
+    found: list[list[bool]] = torch.stack([torch.stack(row) for row in fine]).tolist()
+    return found

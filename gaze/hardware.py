@@ -117,7 +117,7 @@ class Hardware:
 
     def place(self, thing: R) -> R:
         """A batch on the device, its 8-bit images as float in [0, 1]."""
-        return thing.to(self.device).map(self._image)
+        return thing.map(self._placed)
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The module to call for training: `model`, on the device, compiled and replicated as asked.
@@ -153,6 +153,8 @@ class Hardware:
 
     def accumulating(self, net: nn.Module, more: bool) -> contextlib.AbstractContextManager[Any]:
         """The context of a backward pass after which more may follow in the same step: gradients are shared once."""
+        if self.replicas == 1 and not self.shard:
+            return contextlib.nullcontext()
         if isinstance(net, DistributedDataParallel) and more:
             return net.no_sync()
         sharded = getattr(net, "_orig_mod", net)  # below what torch.compile made of it
@@ -226,7 +228,8 @@ class Hardware:
         if self.replicas > 1:
             dist.barrier()
 
-    def _image(self, tensor: Tensor) -> Tensor:
+    def _placed(self, tensor: Tensor) -> Tensor:
+        tensor = tensor.to(self.device, non_blocking=True)  # waits for nothing where the memory is pinned
         if tensor.dtype != torch.uint8:
             return tensor
         if self.channels_last and tensor.dim() == 4:

@@ -39,12 +39,15 @@ class Views(TorchDataset):
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.dataset, self.seed = dataset, seed
+        self.alone = type(dataset).in_epoch is Dataset.in_epoch  # a view depends on no other: one generator less
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Batch:
         draws = generator(self.seed, key.epoch, key.place)
+        if self.alone:
+            return self.dataset.sample(key.sample, draws)
         return self.dataset.in_epoch(key.sample, draws, generator(self.seed, key.epoch))
 
 

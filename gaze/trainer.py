@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,8 @@ class Trainer:
         self.monitor, self.mode = monitor, mode
         self.scaler = Scaler(hardware.device.type, dynamic=hardware.scaled(amp))
         self.guard = Guard(
-            *(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device, run.last), least=hardware.least
+            *(model, on_nonfinite, max_skipped, self.scaler.dynamic, hardware.device, run.last),
+            least=hardware.least if hardware.replicas > 1 else None,
         )
         self.plan = BatchPlan(
             len(train_set), batch_size, accumulate, seed, hardware.rank, hardware.replicas, train_set.order
@@ -196,6 +197,11 @@ class Trainer:
 
     def train_epoch(self) -> None:
         """Take the steps of this epoch that have not been taken yet."""
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[Progress]:
+        """Take the steps of this epoch that have not been taken yet, one whenever the next is asked for."""
         self.plan.epoch, self.plan.start = self.epoch, self.progress.step - self.epoch * self.plan.steps
         self.call("epoch_start")
         train_mode(self.net)
@@ -205,6 +211,7 @@ class Trainer:
             terms = self.train_step(list(itertools.islice(batches, self.accumulate)))
             self.progress = self.progress._replace(step=self.progress.step + 1)
             self.call("step_end", terms)
+            yield self.progress
             if self.asked_to_stop():
                 break
         self.guard.look()
@@ -220,16 +227,18 @@ class Trainer:
                 with self.hardware.autocast(self.amp):
                     prediction = self.net(batch.inputs)
                 loss, terms = self.objective(prediction.float32(), batch, self.progress)
-                # An infinite loss may have finite gradients; as NaN it has none, and the update is left out.
-                loss = loss * torch.where(loss.isfinite(), 1.0, torch.nan)
-                self.scaler.scale(loss / len(batches)).backward()
+                self.scaler.backward(loss, len(batches))
                 logs.append(terms)
         self.scaler.unscale_(self.optimizer)
-        norm = whole(nn.utils.clip_grad_norm_(self.parameters, self.clip_norm or float("inf")))
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.clip_norm:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
+        norm = whole(norm)
+        self.scaler.advance(self.optimizer, norm)
         self.optimizer.zero_grad(set_to_none=True)
-        terms = {name: torch.stack([log[name] for log in logs]).mean() for name in logs[0]}
+        terms = logs[0]
+        if len(logs) > 1:
+            terms = {name: torch.stack([log[name] for log in logs]).mean() for name in terms}
         self.guard.watch(self.progress.step, terms, norm, [b.index for b in batches])
         return {**terms, "grad_norm": norm}
 

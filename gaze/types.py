@@ -12,7 +12,8 @@ head belongs to. An image is decoded, augmented and encoded once, however many p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -41,13 +42,12 @@ class Record:
     def map(self: R, fn: Callable[[Tensor], Tensor]) -> R:
         """This record with `fn` applied to every tensor in it."""
         new: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, Tensor):
-                new[f.name] = fn(value)
-            elif isinstance(value, Record):
-                new[f.name] = value.map(fn)
-        return replace(self, **new)
+        for name in _layout(type(self)):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            new[name] = (
+                fn(value) if isinstance(value, Tensor) else value.map(fn) if isinstance(value, Record) else value
+            )
+        return type(self)(**new)
 
     def to(self: R, device: torch.device | str) -> R:
         """This record on another device; asynchronous when the memory is pinned."""
@@ -312,29 +312,36 @@ def collate(samples: Sequence[R]) -> R:
     Raises:
         ValueError: a field is present in some samples and absent in others, or shapes disagree.
     """
-    first = samples[0]
+    kind = type(samples[0])
     new: dict[str, Any] = {}
-    for f in fields(first):
-        values = [getattr(s, f.name) for s in samples]
-        how = f.metadata.get("collate", "stack")
-        present = [v is not None for v in values]
-        if not any(present):
-            new[f.name] = None
-        elif not all(present):
-            raise ValueError(f"{type(first).__name__}.{f.name} is missing in some samples of a batch and not in others")
+    for name, how in _layout(kind).items():  # type: ignore[arg-type]
+        values = [getattr(s, name) for s in samples]
+        absent = sum(v is None for v in values)
+        if absent == len(values):
+            new[name] = None
+        elif absent:
+            raise ValueError(f"{kind.__name__}.{name} is missing in some samples of a batch and not in others")
         elif isinstance(values[0], Record):
-            new[f.name] = collate(values)
+            new[name] = collate(values)
         elif how == "owner":
-            new[f.name] = torch.cat([torch.full_like(v, i) for i, v in enumerate(values)])
+            new[name] = torch.cat([torch.full_like(v, i) for i, v in enumerate(values)])
         elif how == "pack":
-            new[f.name] = torch.cat(values)
+            new[name] = torch.cat(values)
         else:
-            new[f.name] = _stack(type(first).__name__, f.name, values)
-    return replace(first, **new)
+            new[name] = _stack(kind.__name__, name, values)
+    return kind(**new)
 
 
-def _stack(record: str, name: str, values: Sequence[Tensor]) -> Tensor:
-    shapes = {tuple(v.shape) for v in values}
+@cache
+def _layout(kind: type[Record]) -> dict[str, str]:
+    """The fields of a record, and how each is collated; `dataclasses.fields` would look it up anew for every sample."""
+    return {f.name: f.metadata.get("collate", "stack") for f in fields(kind)}
+
+
+def _stack(record: str, name: str, values: list[Tensor]) -> Tensor:
+    shapes = {v.shape for v in values}
     if len(shapes) > 1:
-        raise ValueError(f"{record}.{name} has different shapes in one batch: {sorted(shapes)}; resize or crop to one")
-    return torch.stack(list(values))
+        raise ValueError(
+            f"{record}.{name} has different shapes in one batch: {sorted(map(tuple, shapes))}; resize or crop to one"
+        )
+    return torch.stack(values)

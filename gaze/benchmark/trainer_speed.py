@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
@@ -31,24 +32,32 @@ from gaze.optimizers import grouped
 from gaze.runs import Run
 from gaze.schedules import Cosine
 from gaze.trainer import Trainer
-from gaze.types import Batch, Progress, SceneInputs, SceneTargets
+from gaze.types import Batch, Progress, SceneInputs, ScenePrediction, SceneTargets
 
-AT_MOST = 0.02  # of the bare step
+MOST = {"no callbacks": 40e-6, "logged": 100e-6}  # seconds that we allow ourselves to add to a step
 NOW = Progress(0, 1, 1)
+WARM = 3  # calls before those that are timed
 
 
 class Shape(NamedTuple):
     """Sizes of a workload."""
 
-    width: int  # of the model
+    width: int  # of the model; 0 is one linear layer
     image: int  # px, side
     batch: int  # pictures of a step, one person on each
-    steps: int  # of an epoch, which is what is timed
+    steps: int  # of a call, which is what is timed
+    calls: int  # of one round
     amp: bool = False
 
 
-# Of one CPU thread: about 50 ms, and a step so small that it shows what is done around it
-STEPS = {"a step of 50 ms": Shape(96, 64, 10, 20), "a small step": Shape(16, 16, 2, 100)}
+# Of one CPU thread: a step with little but what is done around it, one of 6 ms with 73 parameter tensors, and one of 50 ms.
+# Our journal gets a line every 20 steps.
+STEPS = {
+    "one layer": Shape(0, 4, 1, 20, 30),
+    "a small step": Shape(16, 16, 2, 20, 20),
+    "a step of 50 ms": Shape(96, 64, 10, 1, 30),
+}
+QUICK = 6  # times fewer calls
 
 
 class Scenes(Dataset):
@@ -57,18 +66,23 @@ class Scenes(Dataset):
     def __init__(self, count: int, side: int) -> None:
         draws = torch.Generator().manual_seed(0)
         self.images = torch.randint(0, 256, (count, 3, side, side), generator=draws, dtype=torch.uint8)
-        self.boxes = torch.rand(count, 1, 2, generator=draws).mul(0.7).expand(-1, 2, -1).flatten(1).clone()
-        self.boxes[:, 2:] += 0.2
-        self.points = torch.rand(count, 1, 2, generator=draws)
+        self.boxes = torch.rand(count, 1, 1, 2, generator=draws).mul(0.7).expand(-1, -1, 2, -1).flatten(2).clone()
+        self.boxes[..., 2:] += 0.2
+        self.points = torch.rand(count, 1, 1, 2, generator=draws)
+        self.owner, self.inside, self.size = (
+            torch.zeros(1, dtype=torch.long),
+            torch.ones(1),
+            torch.tensor([[side, side]]),
+        )
+        self.numbers = torch.arange(count)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def sample(self, index: int, generator: torch.Generator | None) -> Batch:
         """Sample `index`; there are no other views of it."""
-        image, box, point = self.images[index], self.boxes[index][None], self.points[index][None]
-        inputs = SceneInputs(image, box, torch.zeros(1, dtype=torch.long))
-        return Batch(inputs, SceneTargets(point, torch.ones(1), torch.tensor([image.shape[1:]])), torch.tensor(index))
+        inputs = SceneInputs(self.images[index], self.boxes[index], self.owner)
+        return Batch(inputs, SceneTargets(self.points[index], self.inside, self.size), self.numbers[index])
 
 
 class Order(Sampler[int]):
@@ -83,33 +97,48 @@ class Order(Sampler[int]):
         return iter([key.sample for batch in self.plan for key in batch])
 
 
-def trainer(rounds: int, hardware: Hardware) -> Iterator[Cost]:
-    """What the trainer adds to a step, with the journal, the progress and, in one row, the courier to MLflow at work.
+def trainer(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Cost]:
+    """What the trainer adds to a step, alone, and with the journal, the progress and, in one row, the courier to MLflow.
 
-    Checkpoints and validation are left out: they come at the ends of epochs, not in steps.
+    Single steps, or the few between two lines of the journal, take turns: epochs in turn move by more than what they are
+    to show. Checkpoints and validation are left out: they come between epochs.
     """
     for name, shape in STEPS.items():
-        yield overhead(name, shape, rounds, hardware, mlflow=False)
-    # The courier is another process, so that only wall time shows what it takes from us.
-    yield overhead("a step of 50 ms, wall time", STEPS["a step of 50 ms"], rounds, hardware, mlflow=True)
+        calls = max(1, rounds * shape.calls // (QUICK if small else 1))
+        yield overhead(name, shape, calls, hardware, mlflow=False)
+    if not small:  # the courier is another process, so that only wall time shows what it takes from us
+        large = STEPS["a step of 50 ms"]
+        yield overhead("a step of 50 ms, wall time", large, rounds * large.calls, hardware, mlflow=True)
 
 
 def overhead(name: str, shape: Shape, rounds: int, hardware: Hardware, mlflow: bool) -> Cost:
-    """Epochs of the bare loop and of ours in turn, on copies of one model."""
+    """Steps of the bare loop and of ours in turn, on copies of one model."""
     start = model(shape).to(hardware.device)
+    steps = shape.steps * (rounds + 1 + WARM)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        variants = ["logged", *["logged, to MLflow"] * mlflow]
-        trainers = {v: ours(deepcopy(start), shape, Path(folder) / v, rounds + 1, hardware) for v in variants}
-        epochs: dict[str, Callable[[], None]] = {v: partial(epoch, trainer) for v, trainer in trainers.items()}
+        variants = [*MOST, *["logged, to MLflow"] * mlflow]
+        trainers = {v: ours(deepcopy(start), shape, Path(folder) / v, steps, hardware) for v in variants}
+        trainers["no callbacks"].callbacks = {}
         bare = Bare(start, trainers["logged"], shape.amp)
+        loops: dict[str, Iterator[object]] = {"bare": bare.steps(), **{v: t.steps() for v, t in trainers.items()}}
+        calls = {v: partial(take, loop, shape.steps) for v, loop in loops.items()}
         if mlflow:
             courier = MLflow("benchmark", tracking_uri=f"sqlite:///{folder}/mlflow.db", system_s=0)
-            courier.start(Path(folder) / variants[1])
+            courier.start(Path(folder) / variants[-1])
             stack.callback(courier.finish, "FINISHED")
-        seconds = interleaved({"bare": bare.epoch, **epochs}, rounds, hardware.device, wall=mlflow)
+        for _ in range(WARM):
+            for call in calls.values():
+                call()
+        seconds = interleaved(calls, rounds, hardware.device, wall=mlflow)
         difference = max(distance(start, trainer.model) for trainer in trainers.values())
-    most = (1 + AT_MOST) * seconds["bare"].best / shape.steps
-    return Cost(f"trainer, {name}", "step", shape.steps, seconds, dict.fromkeys(variants, most), difference)
+    most = {v: seconds["bare"].best / shape.steps + MOST.get(v, MOST["logged"]) for v in variants}
+    return Cost(f"trainer, {name}", "step", shape.steps, seconds, most, difference)
+
+
+def take(loop: Iterator[object], steps: int) -> None:
+    """Take some steps of a loop."""
+    for _ in itertools.islice(loop, steps):
+        pass
 
 
 class Bare:
@@ -124,15 +153,15 @@ class Bare:
         scenes, self.like, self.amp = like.train_set, like, amp
         assert isinstance(scenes, Scenes)
         self.model, self.loss = model, HeatmapBCE(sigma=1.0)
-        data = TensorDataset(scenes.images, scenes.boxes, scenes.points)
+        data = TensorDataset(scenes.images, scenes.boxes[:, 0], scenes.points[:, 0])
         self.loader = DataLoader(data, like.plan.batch_size, sampler=Order(like))
         self.optimizer = optimizer(model)
         steps = like.progress.steps
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda i: Cosine()(Progress(i, steps, 1)))
         self.sum = torch.zeros((), device=like.hardware.device)
 
-    def epoch(self) -> None:
-        """One pass over the data."""
+    def steps(self) -> Iterator[None]:
+        """One pass over the data, a step whenever the next is asked for."""
         device = self.like.hardware.device
         self.model.train()
         for image, box, point in self.loader:
@@ -147,6 +176,7 @@ class Bare:
             self.optimizer.step()
             self.schedule.step()
             self.sum += loss.detach()
+            yield
 
 
 def scene(image: Tensor, box: Tensor, point: Tensor) -> Batch:
@@ -156,16 +186,29 @@ def scene(image: Tensor, box: Tensor, point: Tensor) -> Batch:
     return Batch(SceneInputs(image, box, rows), SceneTargets(point, torch.ones_like(box[:, 0]), size), rows)
 
 
-def epoch(trainer: Trainer) -> None:
-    """The steps of the next epoch."""
-    trainer.train_epoch()
-    trainer.epoch += 1
+class OneLayer(nn.Module):
+    """Pixels to a heatmap by one linear layer.
+
+    Args:
+        side: of picture and heatmap.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3 * side * side, side * side)
+
+    def forward(self, inputs: SceneInputs) -> ScenePrediction:
+        """One heatmap for each picture, which has one person."""
+        h, w = inputs.image.shape[-2:]
+        return ScenePrediction(self.layer(inputs.image.flatten(1)).unflatten(1, (h, w)))
 
 
-def model(shape: Shape) -> GazeLLE:
-    """A GazeLLE that draws nothing at random, so that the answers of two loops can be compared."""
+def model(shape: Shape) -> nn.Module:
+    """One layer, or a GazeLLE that draws nothing at random, so that the answers of two loops can be compared."""
     torch.manual_seed(0)
     w = shape.width
+    if not w:
+        return OneLayer(shape.image)
     head = partial(HeatmapDecoder, width=w, heads=2, size=(shape.image // 2,) * 2, drop_path=0.0, inout=False)
     return GazeLLE(ConvViT([w // 4, w // 2, w], width=w, heads=2), head)
 
@@ -175,11 +218,11 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
     return grouped(model, partial(torch.optim.AdamW, lr=1e-3, fused=True))
 
 
-def ours(model: nn.Module, shape: Shape, folder: Path, epochs: int, hardware: Hardware) -> Trainer:
-    """Our trainer with what a run has beside it, ready for its first epoch."""
+def ours(model: nn.Module, shape: Shape, folder: Path, steps: int, hardware: Hardware) -> Trainer:
+    """Our trainer with what a run has beside it, ready for its one epoch."""
     folder.mkdir()
     callbacks: dict[str, Callback] = {"log": Log(), "progress": ProgressBar()}
-    scenes = Scenes(shape.batch * shape.steps, shape.image)
+    scenes = Scenes(shape.batch * steps, shape.image)
     made = Trainer(
         run=Run(folder),
         hardware=hardware,
@@ -192,7 +235,7 @@ def ours(model: nn.Module, shape: Shape, folder: Path, epochs: int, hardware: Ha
         train_set=scenes,
         val_set=scenes,
         callbacks=callbacks,
-        epochs=epochs,
+        epochs=1,
         batch_size=shape.batch,
         clip_norm=1.0,
         amp=shape.amp,

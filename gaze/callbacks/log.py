@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Log(Callback):
         self.every_steps = every_steps
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
+        self.unread: list[Mapping[str, Tensor]] = []  # figures of steps that are not in the sums yet
         self.unwritten: list[tuple[int, dict[str, float]]] = []
         self.listed: set[str] = set()  # faults of the data that are in the run's list
         self._restart_clock()
@@ -49,10 +51,7 @@ class Log(Callback):
         self._restart_clock()  # validation is not training time
 
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
-        for name, value in terms.items():
-            fine = torch.isfinite(value)  # a step that was left out is not part of an average
-            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + torch.where(fine, value, 0.0)
-            self.counts[name] = self.counts.get(name, torch.zeros_like(value)) + fine
+        self.unread.append(terms)
         self.steps += 1
         if trainer.progress.step % self.every_steps == 0:
             self._write(trainer)
@@ -66,6 +65,7 @@ class Log(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The sums of a line that is not complete yet, so that an interruption does not change it."""
+        self._add()
         return {
             "sums": {name: value.cpu() for name, value in self.sums.items()},
             "counts": {name: value.cpu() for name, value in self.counts.items()},
@@ -73,6 +73,19 @@ class Log(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.sums, self.counts = state["sums"], state["counts"]
+
+    def _add(self) -> None:
+        """Add the steps since the last time to the sums, in their order, so that it is all the same when it is done."""
+        for names, steps in itertools.groupby(self.unread, tuple):
+            values = torch.stack([value for terms in steps for value in terms.values()]).unflatten(0, (-1, len(names)))
+            none = values.new_zeros(())
+            fine = torch.isfinite(values)  # a step that was left out is not part of an average
+            for kept, rows in ((self.sums, torch.where(fine, values, 0.0)), (self.counts, fine.to(values.dtype))):
+                total = torch.stack([kept.get(name, none).to(values.device) for name in names])
+                for row in rows:
+                    total = total + row
+                kept.update(zip(names, total, strict=True))
+        self.unread = []
 
     def _list_faults(self, trainer: Trainer) -> None:
         """Add the faults found since the last time to the run's list."""
@@ -88,6 +101,7 @@ class Log(Callback):
             logger.warning("%d faulty rows or images were left out; they are listed in %s", len(lines), file)
 
     def _write(self, trainer: Trainer) -> None:
+        self._add()
         if not self.sums:
             return
         device = trainer.hardware.device

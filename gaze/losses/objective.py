@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import reduce
 from typing import Any
 
 import torch
@@ -37,16 +38,17 @@ class Objective(nn.Module):
         self, prediction: Any, batch: Batch, progress: Progress
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The sum to minimise, and it (as `loss`) with its unweighted terms, detached, for the log."""
-        total = torch.zeros((), device=batch.index.device)
         log: dict[str, Tensor] = {}
+        parts: list[Tensor] = []
         for name, term in self.terms.items():
             weight = value_at(term.weight, progress)  # type: ignore[arg-type]  # a ModuleDict forgets what it holds
             if weight != 0:
                 log[name] = term(prediction, batch, progress)
                 self._check_moves(name, log[name], prediction)
-                total = total + weight * log[name]
+                parts.append(log[name] if weight == 1 else weight * log[name])
         if not log:
             raise ValueError(f"every term of the loss has weight 0 at step {progress.step}; give one a weight above 0")
+        total = reduce(torch.add, parts)
         return total, {name: value.detach() for name, value in {"loss": total, **log}.items()}
 
     def _check_moves(self, name: str, value: Tensor, prediction: Any) -> None:

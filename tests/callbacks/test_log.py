@@ -1,6 +1,7 @@
 """What could not be used is listed in the run, also when only a loader worker found out."""
 
 import pytest
+import torch
 
 from gaze.callbacks.log import Log
 from gaze.datasets.dataset import Dataset
@@ -46,3 +47,31 @@ def test_a_worker_tells_which_images_it_replaced(tmp_path, workers):
     release(loader)
     assert seen == [0, 1, 2, 3, 5, 5]
     assert [fault.where for fault in dataset.faults] == ["train/00000004.png"]
+
+
+def figures(step):
+    """Of a step: one is left out, and a term joins later."""
+    terms = {
+        "loss": torch.tensor(0.1 * step),
+        "grad_norm": torch.tensor(float("nan") if step == 3 else 1.0 / (step + 1)),
+    }
+    return terms | ({"late": torch.tensor(step / 3)} if step >= 5 else {})
+
+
+def test_averages_are_those_of_sums_made_step_by_step_wherever_the_run_was_interrupted(tmp_path):
+    sums, counts = {}, {}
+    for step in range(9):
+        for name, value in figures(step).items():
+            fine = value.isfinite()
+            sums[name] = sums.get(name, torch.zeros(())) + torch.where(fine, value, 0.0)
+            counts[name] = counts.get(name, torch.zeros(())) + fine
+    trainer = line_trainer(tmp_path, {})
+    trainer.progress = trainer.progress._replace(step=1)  # at which no line is due
+    for stops in ((), (2,), (4, 7)):
+        log = Log(every_steps=100)
+        for step in range(9):
+            log.step_end(trainer, figures(step))
+            if step in stops:
+                state, log = log.state_dict(), Log(every_steps=100)
+                log.load_state_dict(state)
+        assert log.state_dict() == {"sums": sums, "counts": counts}
