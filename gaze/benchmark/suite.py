@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
@@ -53,6 +54,7 @@ def workloads(
         "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
         "loader": lambda: iter([loader(rounds, size)]),
         "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
+        "itracker": lambda: itracker_training(rounds, hardware),
         "screen_loader": lambda: iter([screen_loader(rounds)]),
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
