@@ -42,7 +42,7 @@ class DilatedResNet(nn.Module):
         if len(dilate) != 3:
             raise ValueError(f"backbone.dilate is {list(dilate)}; expected true or false for each of the last 3 stages")
         network = torchvision.models.get_model(name, weights=None, replace_stride_with_dilation=list(dilate))
-        del network.fc, network.avgpool
+        network.avgpool = network.fc = nn.Identity()  # or its forward could not be traced, by which norms are folded
         if weights is not None:
             load_weights(
                 network, f"{name}.tv_in1k", weights, lambda state: {k: v for k, v in state.items() if k[:3] != "fc."}

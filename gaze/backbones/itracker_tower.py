@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gaze.backbones.response_norm import ResponseNorm
+
 
 class ITrackerTower(nn.Module):
     """Four convolutions after AlexNet (Krafka et al., CVPR 2016): a crop of 224 px becomes 64 maps of 12 x 12.
@@ -74,5 +76,8 @@ class MeanImage(nn.Module):
 
 
 def _pooled(convolution: nn.Conv2d) -> list[nn.Module]:
-    """A convolution, and AlexNet's pooling and normalisation across channels behind it."""
-    return [convolution, nn.ReLU(), nn.MaxPool2d(3, 2), nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)]
+    """A convolution, and AlexNet's pooling and normalisation across channels behind it.
+
+    What is below zero is cut off after the pooling, which says the same as before it, of a quarter of the cells.
+    """
+    return [convolution, nn.MaxPool2d(3, 2), nn.ReLU(), ResponseNorm(convolution.out_channels)]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
@@ -63,6 +64,7 @@ def workloads(
         ),
         "loader": Workload("gazelle", lambda: iter([loader(rounds, size)])),
         "screens": Workload("pog", lambda: iter([screen_training(rounds, samples, hardware)])),
+        "itracker": Workload("pog", lambda: itracker_training(rounds, hardware, small)),
         "screen_loader": Workload("pog", lambda: iter([screen_loader(rounds)])),
         "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware))),
         "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware)])),
@@ -73,7 +75,7 @@ def workloads(
         "renderer": Workload("gazegaussian", lambda: renderer(rounds, hardware)),
         "redirector": Workload("gazegaussian", lambda: redirector(rounds, hardware)),
         "stream": Workload("shared", lambda: stream(rounds)),
-        "trainer": Workload("shared", lambda: trainer(rounds, hardware)),
+        "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),
         "startup": Workload("shared", lambda: iter([startup(rounds)])),
         "sweep": Workload("shared", lambda: iter([sweep()])),

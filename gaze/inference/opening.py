@@ -16,6 +16,7 @@ from gaze.export.card import KIND, card_beside, parsed
 from gaze.export.direction_card import DirectionCard
 from gaze.export.exported import ExportedDirections, ExportedScenes, ExportedScreens, is_exported, open_exported
 from gaze.export.formats import SUFFIXES
+from gaze.folding import folded
 from gaze.hardware import Hardware
 from gaze.inference.cameras import Camera
 from gaze.inference.direction_predictor import DirectionPredictor
@@ -44,7 +45,7 @@ def open_predictor(run: str | Path, hardware: Hardware, amp: bool = False, trust
         file = _opened(path, hardware, amp, trust)
         return ScenePredictor(file, file.facts.image_size if isinstance(file, ExportedScenes) else None, hardware)
     image_size = OmegaConf.select(load_config(path), "dataset.image_size")
-    return ScenePredictor(load_model(path), image_size, hardware, amp)
+    return ScenePredictor(folded(load_model(path)), image_size, hardware, amp)
 
 
 def open_screen_predictor(
@@ -63,7 +64,7 @@ def open_screen_predictor(
         views = Views.of_run(plain_config(load_config(path)).get("dataset") or {})
         personal = None if calibration is None else calibration_of(calibration, fingerprint(path))
         model, after = calibrated(load_model(path), personal)
-        return ScreenPredictor(model, views, hardware, amp, after)
+        return ScreenPredictor(folded(model), views, hardware, amp, after)
     file = _opened(path, hardware, amp, trust)
     if not isinstance(file, ExportedScreens):
         kind = "a scene model" if isinstance(file, ExportedScenes) else "a model of gaze directions"
@@ -124,7 +125,7 @@ def open_direction_predictor(
         )
     data = plain_config(config).get("dataset") or {}
     clips = {"window": data.get("window", 1), "window_step": data.get("window_step", 1)}
-    return DirectionPredictor(load_model(path), face_size_of(data), hardware, amp, mirror, **clips)
+    return DirectionPredictor(folded(load_model(path)), face_size_of(data), hardware, amp, mirror, **clips)
 
 
 def open_faces(

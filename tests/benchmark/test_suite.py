@@ -9,6 +9,7 @@ from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.frame_loader_speed import usual
+from gaze.benchmark.itracker_speed import itracker, itracker_training
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
 from gaze.benchmark.prompt_speed import TextTower, faces_cached, prompts
@@ -76,6 +77,15 @@ def test_both_models_of_the_point_of_gaze_take_their_step_and_are_those_of_the_c
     rows = screen_training(rounds=1, samples=1, hardware=Hardware("cpu"), face_size=64, eye_size=32).rows()
     assert [row["ours"] for row in rows] == ["fp32", "bf16"]
     assert all(row["same"] and row["ratio"] > 0 for row in rows)
+
+
+def test_the_published_itracker_and_ours_have_the_same_loss():
+    with shapes_only():
+        count = sum(p.numel() for p in itracker().parameters())
+    assert count == 6_286_274
+    (result,) = itracker_training(1, Hardware("cpu"), small=True)
+    assert [row["ours"] for row in result.rows()] == ["fp32", "bf16"]
+    assert all(row["same"] and row["limit_share"] > 0 for row in result.rows()), result
 
 
 def test_kept_texts_and_faces_say_what_new_ones_do():
