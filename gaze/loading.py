@@ -35,17 +35,22 @@ class Order(Protocol):
 
 
 class Views(TorchDataset):
-    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, place in the order)."""
+    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, place in the order).
 
-    def __init__(self, dataset: Dataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
+    Args:
+        whole: do all that is to be done to a sample; False leaves `Dataset.finished` to whoever has the batch.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, whole: bool = True) -> None:
+        self.dataset, self.seed, self.whole = dataset, seed, whole
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Batch:
         draws = generator(self.seed, key.epoch, key.place)
-        return self.dataset.in_epoch(key.sample, draws, generator(self.seed, key.epoch))
+        view = self.dataset.in_epoch if self.whole else self.dataset.begun
+        return view(key.sample, draws, generator(self.seed, key.epoch))
 
 
 class BatchPlan(Sampler[list[Key]]):
