@@ -7,11 +7,12 @@ numbers. Where no device is to do it, `at_once` does the same for one sample: th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from gaze.types import Batch, Record, collate
@@ -54,20 +55,42 @@ class PixelChange:
         raise NotImplementedError
 
 
+def first_left(augmentations: Sequence[object]) -> int:
+    """From which place on a list of augmentations changes nothing but pixels and labels."""
+    place = len(augmentations)
+    while place and getattr(augmentations[place - 1], "acts_on", "anything") in ("pixels", "labels"):
+        place -= 1
+    return place
+
+
+def drawn(changes: Sequence[PixelChange], generator: torch.Generator) -> Drawn | None:
+    """The numbers of all changes for one sample; None if there are no changes."""
+    if not changes:
+        return None
+    return Drawn(torch.tensor([number for change in changes for number in change.draw(generator)]))
+
+
 def applied(
-    changes: list[PixelChange],
+    changes: Sequence[PixelChange],
     pictures: Float[Tensor, "*b 3 h w"],
-    numbers: Float[Tensor, "b k"],
-    known: Float[Tensor, "b k"],
+    later: Record | None,
+    host: Record,
 ) -> Float[Tensor, "*b 3 h w"]:
-    """Pictures, or clips of them, after all changes; those of a clip change alike."""
+    """Pictures, or clips of them, after all changes, maybe in place; those of a clip change alike.
+
+    Args:
+        later, host: their numbers, on the pictures' device and on the host.
+    """
+    assert isinstance(later, Drawn)
+    assert isinstance(host, Drawn)
+    numbers, known = later.numbers, host.numbers
     shape = pictures.shape
     if pictures.dim() > 4:
         pictures = pictures.flatten(0, 1)
         numbers, known = (n.repeat_interleave(shape[1], 0) for n in (numbers, known))
     counts = [change.count for change in changes]
-    for change, own, host in zip(changes, numbers.split(counts, 1), known.split(counts, 1), strict=True):
-        pictures = change.apply(pictures, own, host)
+    for change, own, told in zip(changes, numbers.split(counts, 1), known.split(counts, 1), strict=True):
+        pictures = change.apply(pictures, own, told)
     return pictures.view(shape)
 
 
@@ -90,11 +113,6 @@ def at_once(data: Dataset, sample: Batch) -> Batch:
         if isinstance(value, Tensor) and value.dtype == torch.uint8
     }
     return replace(sample, inputs=replace(sample.inputs, **new), later=None)
-
-
-def differs(known: Float[Tensor, "b k"], neutral: float) -> Bool[Tensor, "b"]:
-    """Whether any of a sample's numbers differs from the one that changes nothing."""
-    return (known != neutral).any(1)
 
 
 def as_bytes(picture: Float[Tensor, "... h w"]) -> Tensor:

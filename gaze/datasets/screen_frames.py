@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.faults import DatasetError, Fault
-from gaze.datasets.later import at_once
+from gaze.datasets.later import at_once, first_left
 from gaze.datasets.screen_labels import ScreenLabels
-from gaze.datasets.screen_later import ScreenChange, ScreenLater, all_left, done, first_left, later, left
+from gaze.datasets.screen_later import ScreenChange, ScreenLater, all_left, done, later, left
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from gaze.datasets.later import as_bytes
+from gaze.datasets.later import as_bytes, first_left
 from gaze.datasets.pixel_batches import inside, sampled
 from gaze.datasets.screen_crops import WHOLE, Paste, matrix
 from gaze.datasets.screen_view import STREAMS, Picture, ScreenView, cut
-from gaze.types import Record, ScreenInputs, owner, packed
+from gaze.types import Record, ScreenInputs
 
 _STAGES = ("boxes", "crops", "pixels")  # what augmentations may act on if all of it can be left, in this order
 
@@ -27,10 +27,10 @@ class ScreenLater(Record):
 
     numbers: Float[Tensor, "*b k"]  # of changes of pixels, one behind the other
     crops: Float[Tensor, "*b s 2 3"] | None  # of the streams that there are, in order; see `sampled`
-    pasted: Shaped[Tensor, "m 3 H W"] | None = packed()
-    pasted_at: Float[Tensor, "m 2 3"] | None = packed()
-    pasted_edges: Float[Tensor, "m 3 4"] | None = packed()  # px of the sample; see `Paste`
-    pasted_into: Shaped[Tensor, "m"] | None = owner()
+    pasted: Shaped[Tensor, "m 3 H W"] | None = field(metadata={"collate": "pack"})
+    pasted_at: Float[Tensor, "m 2 3"] | None = field(metadata={"collate": "pack"})
+    pasted_edges: Float[Tensor, "m 3 4"] | None = field(metadata={"collate": "pack"})  # px of the sample; see `Paste`
+    pasted_into: Shaped[Tensor, "m"] | None = field(metadata={"collate": "owner"})
 
 
 class ScreenChange:
@@ -59,14 +59,6 @@ class ScreenChange:
         changed = self.apply(floats, told, told)
         pictures = {s: Picture(as_bytes(changed[s][0]), picture.covers) for s, picture in view.pictures.items()}
         return replace(view, pictures=pictures)
-
-
-def first_left(augmentations: Sequence[object]) -> int:
-    """From which place on a list of augmentations changes nothing but pixels and labels."""
-    place = len(augmentations)
-    while place and getattr(augmentations[place - 1], "acts_on", "anything") in ("pixels", "labels"):
-        place -= 1
-    return place
 
 
 def left(augmentations: Sequence[object]) -> list[ScreenChange]:

@@ -1,20 +1,35 @@
 """What is left of augmentation for the device is what the loader would have done, whoever is beside it in the batch."""
 
+from types import SimpleNamespace
+
 import torch
 
 from gaze.benchmark.frame_loader_speed import usual
+from gaze.datasets.augment import BoxJitter as SceneJitter
+from gaze.datasets.augment import Crop
+from gaze.datasets.augment import Flip as SceneFlip
+from gaze.datasets.directions import Directions
+from gaze.datasets.face_augment import Blur, ColourJitter, Grey
+from gaze.datasets.face_augment import Flip as FaceFlip
+from gaze.datasets.gazefollow import GazeFollow
 from gaze.datasets.image import resize
+from gaze.datasets.later import first_left
+from gaze.datasets.photometric import PhotometricDistort
 from gaze.datasets.screen import ScreenDataset
 from gaze.datasets.screen_augment import Flip, QuarterTurn, UpsideDown
 from gaze.datasets.screen_augment_boxes import BoxJitter
-from gaze.datasets.screen_later import all_left, first_left, left
+from gaze.datasets.screen_later import all_left, left
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_occlusions import Erasing, Glare
 from gaze.datasets.screen_photometric import Photometric
 from gaze.hardware import Hardware
 from gaze.loading import Key, Views
+from gaze.trainer import Trainer
 from gaze.types import _stack, collate
+from tests.datasets.folders import write_gazefollow_folder
 from tests.datasets.screen_views import png, table
+from tests.faces import trees
+from tests.faces.opening import opened as opened_faces
 
 STREAMS = ("face", "left_eye", "right_eye")
 
@@ -108,3 +123,53 @@ def test_pictures_that_are_stacked_as_they_lie_are_the_same_pictures():
     for some in (decoded, [x.contiguous() for x in decoded], [decoded[0], decoded[1].contiguous()]):
         assert torch.equal(_stack("", "", some), torch.stack(some))
     assert torch.equal(resize(decoded[0], (5, 7)), decoded[0])
+
+
+COLOURS = [ColourJitter(probability=0.7), Grey(0.3), Blur(0.05, 0.5)]
+
+
+def all_views(data, count, whole):
+    return collate([Views(data, 3, whole)[Key(0, place, place % len(data))] for place in range(count)])
+
+
+def test_faces_and_clips_change_on_the_device_as_in_the_loader(tmp_path):
+    root = trees.gazehub_gaze360(tmp_path, trees.directions(6))
+    for window in (1, 3):
+        options = {"window": window, "face_size": 12, "augmentations": [FaceFlip(0.5), *COLOURS]}
+        data = Directions(opened_faces("gaze360", root), "train", **options)
+        begun, loader = all_views(data, 6, False), all_views(data, 6, True)
+        device = data.finished(Hardware("cpu", workers=0).place(begun), begun.later)
+        assert device.inputs.face.shape == loader.inputs.face.shape
+        assert (255 * device.inputs.face - loader.inputs.face).abs().max() <= 0.51
+        assert torch.equal(device.targets.gaze, loader.targets.gaze)
+        assert not torch.equal(begun.inputs.face, loader.inputs.face)
+
+
+def test_scenes_change_on_the_device_as_in_the_loader(tmp_path):
+    write_gazefollow_folder(tmp_path, images=4)
+    colours = PhotometricDistort(probability=0.6, permute_channels=True)
+    data = GazeFollow(
+        str(tmp_path), "train", (24, 32), crop=Crop(0.5), augmentations=[SceneFlip(), colours, SceneJitter()]
+    )
+    begun, loader = all_views(data, 8, False), all_views(data, 8, True)
+    assert begun.later.numbers.shape == (8, 6)
+    device = data.finished(Hardware("cpu", workers=0).place(begun), begun.later)
+    assert (255 * device.inputs.image - loader.inputs.image).abs().max() <= 0.51
+    assert torch.equal(device.inputs.head_bbox, loader.inputs.head_bbox)
+    assert not torch.equal(begun.inputs.image, loader.inputs.image)
+    assert data[0].later is None
+
+
+def test_training_finishes_batches_on_the_device_or_in_the_loader(tmp_path):
+    """The same samples reach the model, whoever changes them."""
+    seen = {}
+    for where in ("device", "loader"):
+        write_gazefollow_folder(tmp_path / where, images=4)
+        data = GazeFollow(str(tmp_path / where), "train", (24, 32), augmentations=[PhotometricDistort()])
+        hardware = Hardware("cpu", workers=0, augment_on=where)
+        batch = collate([Views(data, 0, not hardware.augments)[Key(0, i, i % len(data))] for i in range(4)])
+        assert (batch.later is None) == (where == "loader")
+        trainer = SimpleNamespace(train_set=data, hardware=hardware)
+        seen[where] = Trainer._placed(trainer, batch)  # type: ignore[arg-type]
+    assert seen["device"].later is None
+    assert (seen["device"].inputs.image - seen["loader"].inputs.image).abs().max() <= 0.51 / 255
