@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
@@ -51,9 +52,10 @@ def workloads(
         "cached": lambda: iter([scene().cached()]),
         "head": lambda: iter([scene().heatmap_head()]),
         "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
-        "loader": lambda: iter([loader(rounds, size)]),
+        "loader": lambda: loader(rounds, hardware, size),
         "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
-        "screen_loader": lambda: iter([screen_loader(rounds)]),
+        "screen_loader": lambda: screen_loader(rounds, hardware),
+        "faces_loader": lambda: faces_loader(rounds, hardware),
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
         "moe": lambda: moe_training(rounds, hardware),

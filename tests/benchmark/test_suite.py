@@ -47,7 +47,7 @@ def suite():
     return workloads(tiny, (64, 64), [1, 3], Hardware("cpu"), rounds=1)
 
 
-@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader"])
+@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader", "faces_loader"])
 def test_both_sides_of_a_comparison_give_the_same_answer(suite, tmp_path, name):
     results = run(suite, [name], tmp_path / "rows.jsonl", Hardware("cpu"))
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
