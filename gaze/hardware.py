@@ -44,6 +44,9 @@ class Hardware:
         channels_last: store images and convolution weights as NHWC.
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
         deterministic: refuse operations whose result varies from run to run; "warn" only says which there are.
+        augment_on: where pictures are changed at random: "device" changes a whole batch there, "loader" each sample in the
+            loader; "auto" takes the device if that is CUDA, for on a CPU the loader's processes share the work. What is
+            drawn is the same, and so are pictures, to the rounding of 8 bits.
         threads: CPU threads for operations; None leaves torch's choice.
         loader_timeout_s: seconds without a batch after which a loader process counts as hung; None: never.
 
@@ -65,12 +68,15 @@ class Hardware:
         compile: str | None = None,
         channels_last: bool = False,
         workers: int = 2,
+        augment_on: str = "auto",
         deterministic: bool | str = False,
         threads: int | None = None,
         loader_timeout_s: float | None = 600.0,
     ) -> None:
         if amp_dtype not in NUMBER_FORMATS:
             raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
+        if augment_on not in ("auto", "device", "loader"):
+            raise ValueError(f"hardware.augment_on is {augment_on!r}; expected auto, device or loader")
         if deterministic not in (True, False, "warn"):
             raise ValueError(f"hardware.deterministic is {deterministic!r}; expected true, false or warn")
         if loader_timeout_s is not None and loader_timeout_s <= 0:
@@ -87,6 +93,7 @@ class Hardware:
         self.shard, self.shard_units, self.timeout_s = shard, shard_units, timeout_s
         self.rank, self.replicas, self.local_rank = replicas.place(distributed, launcher)
         self.device = _device(device, self.local_rank)
+        self.augments = augment_on == "device" or (augment_on == "auto" and self.device.type == "cuda")
         if sync_batchnorm and self.replicas > 1 and self.device.type != "cuda":
             raise ValueError("hardware.sync_batchnorm needs CUDA; leave it out on the CPU")
         if deterministic:
@@ -232,9 +239,9 @@ class Hardware:
         tensor = tensor.to(self.device, non_blocking=True)  # waits for nothing where the memory is pinned
         if tensor.dtype != torch.uint8:
             return tensor
-        if self.channels_last and tensor.dim() == 4:
-            tensor = tensor.contiguous(memory_format=torch.channels_last)
-        return tensor.float().div_(255)
+        nhwc = self.channels_last and tensor.dim() == 4  # as decoded pictures are collated; else planes are made here
+        order = torch.channels_last if nhwc else torch.contiguous_format
+        return tensor.to(torch.float32, memory_format=order).div_(255)
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:

@@ -35,11 +35,16 @@ class Order(Protocol):
 
 
 class Views(TorchDataset):
-    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, place in the order)."""
+    """A dataset's augmented samples, each drawn from a generator of (seed, epoch, place in the order).
 
-    def __init__(self, dataset: Dataset, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
-        self.alone = type(dataset).in_epoch is Dataset.in_epoch  # a view depends on no other: one generator less
+    Args:
+        whole: do all that is to be done to a sample; False leaves `Dataset.finished` to whoever has the batch.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, whole: bool = True) -> None:
+        self.dataset, self.seed, self.whole = dataset, seed, whole
+        # A view that depends on no other needs no generator of the epoch.
+        self.alone = type(dataset).in_epoch is Dataset.in_epoch and (whole or type(dataset).begun is Dataset.begun)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -48,7 +53,8 @@ class Views(TorchDataset):
         draws = generator(self.seed, key.epoch, key.place)
         if self.alone:
             return self.dataset.sample(key.sample, draws)
-        return self.dataset.in_epoch(key.sample, draws, generator(self.seed, key.epoch))
+        view = self.dataset.in_epoch if self.whole else self.dataset.begun
+        return view(key.sample, draws, generator(self.seed, key.epoch))
 
 
 class BatchPlan(Sampler[list[Key]]):

@@ -126,7 +126,7 @@ class Trainer:
         )
         if lr_batch_size is not None:
             _scale_rates(optimizer, batch_size * accumulate * hardware.replicas / lr_batch_size)
-        self.train_loader = hardware.loader(Views(train_set, seed), batch_sampler=self.plan)
+        self.train_loader = hardware.loader(Views(train_set, seed, not hardware.augments), batch_sampler=self.plan)
         if len(val_set) < hardware.replicas:
             raise ValueError(
                 f"the validation split has {len(val_set)} samples, fewer than the {hardware.replicas} replicas"
@@ -222,7 +222,7 @@ class Trainer:
             group[option] = group[f"base_{option}"] * schedule(self.progress)
         self.hardware.seed(self.seed, self.progress.step)
         logs: list[dict[str, Tensor]] = []
-        for left, batch in zip(reversed(range(len(batches))), map(self.hardware.place, batches), strict=True):
+        for left, batch in zip(reversed(range(len(batches))), map(self._placed, batches), strict=True):
             with self.hardware.accumulating(self.net, more=left > 0):
                 with self.hardware.autocast(self.amp):
                     prediction = self.net(batch.inputs)
@@ -250,6 +250,10 @@ class Trainer:
             *(self.eval_model, self.val_loader, self.metrics, self.hardware, self.amp, self.objective, now),
             stop=self._asked_between(),
         )
+
+    def _placed(self, batch: Batch) -> Batch:
+        """A batch on the device, with what is left of its augmentation done."""
+        return self.train_set.finished(self.hardware.place(batch), batch.later)
 
     def _asked_between(self) -> Callable[[], bool]:
         """Has a signal reached any replica? To be asked after each batch of validation."""

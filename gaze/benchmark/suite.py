@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
@@ -62,10 +63,11 @@ def workloads(
         "auc": Workload(
             "gazelle", lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds)))
         ),
-        "loader": Workload("gazelle", lambda: iter([loader(rounds, size)])),
+        "loader": Workload("gazelle", lambda: loader(rounds, hardware, size, small)),
         "screens": Workload("pog", lambda: iter([screen_training(rounds, samples, hardware)])),
         "itracker": Workload("pog", lambda: itracker_training(rounds, hardware, small)),
-        "screen_loader": Workload("pog", lambda: iter([screen_loader(rounds)])),
+        "screen_loader": Workload("pog", lambda: screen_loader(rounds, hardware, small)),
+        "faces_loader": Workload("gazeformer", lambda: faces_loader(rounds, hardware, small)),
         "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware))),
         "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware)])),
         "moe": Workload("gazeformer", lambda: moe_training(rounds, hardware)),

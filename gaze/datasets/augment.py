@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from gaze.datasets.scene import Scene, probable
 
@@ -36,15 +37,16 @@ class Crop:
         if decision >= self.probability:
             return scene
         height, width = scene.image.shape[-2:]
-        x0, y0, x1, y1 = _needed(scene)
+        heads, points = scene.head_bbox.numpy(), scene.points.numpy()
+        x0, y0, x1, y1 = _needed(heads, points)
         left, right = _interval(x0 * width, x1 * width, width, draws[0], draws[1])
         top, bottom = _interval(y0 * height, y1 * height, height, draws[2], draws[3])
-        origin = torch.tensor([left / width, top / height] * 2)
-        scale = torch.tensor([width / (right - left), height / (bottom - top)] * 2)
+        origin = np.array([left / width, top / height] * 2, np.float32)
+        scale = np.array([width / (right - left), height / (bottom - top)] * 2, np.float32)
         return Scene(
             image=scene.image[:, top:bottom, left:right],
-            head_bbox=((scene.head_bbox - origin) * scale).clamp(0.0, 1.0),
-            points=((scene.points - origin[:2]) * scale[:2]).clamp(0.0, 1.0),  # clamps rounding; NaN stays NaN
+            head_bbox=torch.from_numpy(((heads - origin) * scale).clip(0.0, 1.0)),
+            points=torch.from_numpy(((points - origin[:2]) * scale[:2]).clip(0.0, 1.0)),  # of rounding; NaN stays NaN
         )
 
 
@@ -79,6 +81,8 @@ class BoxJitter:
         probability: share of the heads whose box is moved.
     """
 
+    acts_on: ClassVar[str] = "labels"
+
     def __init__(self, amount: float = 0.2, probability: float = 0.5) -> None:
         if not 0.0 <= amount < 0.5:
             raise ValueError(f"BoxJitter.amount is {amount}; expected a fraction of the box, from 0 to below 0.5")
@@ -94,16 +98,16 @@ class BoxJitter:
         return replace(scene, head_bbox=torch.where(moved, jittered, scene.head_bbox))
 
 
-def _needed(scene: Scene) -> Float[Tensor, "4"]:
+def _needed(heads: Float[np.ndarray, "n 4"], points: Float[np.ndarray, "n a 2"]) -> list[float]:
     """The smallest box around all boxes and points; NaN if there is none."""
-    corners = torch.cat([scene.head_bbox.reshape(-1, 2), scene.points.reshape(-1, 2)])
-    there = corners[~corners.isnan().any(dim=-1)]
+    corners = np.concatenate([heads.reshape(-1, 2), points.reshape(-1, 2)])
+    there = corners[~np.isnan(corners).any(axis=1)]
     if not len(there):
-        return torch.full((4,), math.nan)
-    return torch.cat([there.amin(dim=0), there.amax(dim=0)])
+        return [math.nan] * 4
+    return [*there.min(axis=0).tolist(), *there.max(axis=0).tolist()]
 
 
-def _interval(low: Tensor, high: Tensor, length: int, draw_low: float, draw_high: float) -> tuple[int, int]:
+def _interval(low: float, high: float, length: int, draw_low: float, draw_high: float) -> tuple[int, int]:
     """Whole pixels [start, stop) within `length` that hold [low, high], each edge uniform over what is allowed."""
     if math.isnan(low) or math.isnan(high):
         return 0, length

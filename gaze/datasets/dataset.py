@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from gaze.shard_order import ShardOrder
-from gaze.types import Batch
+from gaze.types import Batch, Record
 
 
 class Dataset(TorchDataset):
@@ -41,6 +41,19 @@ class Dataset(TorchDataset):
                 near a sample then.
         """
         return self.sample(index, generator)
+
+    def begun(self, index: int, generator: torch.Generator, order: torch.Generator) -> Batch:
+        """The view that `in_epoch` gives, of which the work on pixels may be left for `finished`, in `Batch.later`."""
+        return self.in_epoch(index, generator, order)
+
+    def finished(self, batch: Batch, later: Record | None) -> Batch:
+        """A batch of what `begun` gives, with the rest done, where the batch is.
+
+        Args:
+            batch: on the device, its images as float in [0, 1], which may be changed in place.
+            later: `batch.later` on the host, whose numbers can be looked at without asking the device.
+        """
+        return batch
 
     def seen(self, index: int) -> Batch:
         """What training has for sample `index` before it is augmented: the sample, or what stands in for a lost one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ from gaze.datasets.direction_labels import DirectionLabels
 from gaze.datasets.face_augment import ResizedCrop
 from gaze.datasets.face_view import Augmentation, FaceView, stacked
 from gaze.datasets.faults import DatasetError, EmptySplitError, Fault, report
-from gaze.datasets.image import ImageError
+from gaze.datasets.image import ImageError, resize
+from gaze.datasets.later import PixelChange, applied, at_once, drawn, first_left
 from gaze.datasets.substitutes import REMEDY, Substitutes
 from gaze.faces.checks import check_columns, check_labels, check_pictures
 from gaze.faces.facts import facts_of
@@ -24,7 +26,7 @@ from gaze.faces.labels import direction_labels
 from gaze.faces.limits import Limit, within
 from gaze.faces.protocols import Held, check_split, hold_out, parts_of, rows_of
 from gaze.faces.windows import windows
-from gaze.types import Batch, DirectionInputs, DirectionTargets
+from gaze.types import Batch, DirectionInputs, DirectionTargets, Record
 
 log = logging.getLogger(__name__)
 
@@ -153,10 +155,32 @@ class Directions(Dataset):
         if generator is None:
             view, present = self._view(index)
             return self._batch(view, present, index)
+        return at_once(self, self.begun(index, generator, generator))
+
+    def begun(
+        self, index: int, generator: torch.Generator, order: torch.Generator
+    ) -> Batch[DirectionInputs, DirectionTargets]:
+        """An augmented view, of which the changes of pixels at the end of the list are left; see `Dataset.begun`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
         (view, present), index = self._substitutes.readable(index, self._view)
-        for augment in self.augmentations:
+        for augment in self.augmentations[: first_left(self.augmentations)]:
             view = augment(view, generator)
-        return self._batch(view, present, index)
+        return replace(self._batch(view, present, index), later=drawn(self._left, generator))
+
+    @torch.no_grad()
+    def finished(self, batch: Batch, later: Record | None) -> Batch:
+        """The batch with its pixels changed; see `Dataset.finished`."""
+        if later is None:
+            return batch
+        face = applied(self._left, batch.inputs.face, batch.later, later)
+        return replace(batch, inputs=replace(batch.inputs, face=face), later=None)
+
+    @property
+    def _left(self) -> list[PixelChange]:
+        return [a for a in self.augmentations[first_left(self.augmentations) :] if isinstance(a, PixelChange)]
 
     def seen(self, index: int) -> Batch[DirectionInputs, DirectionTargets]:
         """Sample `index`, or with `on_corrupt` "skip" the next one that can be read; see `Dataset.seen`.
@@ -204,8 +228,8 @@ class Directions(Dataset):
         return source.picture(self._table["path"][row].as_py())
 
     def _batch(self, view: FaceView, present: Tensor | None, index: int) -> Batch[DirectionInputs, DirectionTargets]:
-        images = stacked(view, self.size)
-        inputs = DirectionInputs(images[0] if present is None else images, present)
+        face = resize(view.images[0], self.size) if present is None else stacked(view, self.size)
+        inputs = DirectionInputs(face, present)
         targets = DirectionTargets(view.gaze, view.head, self.labels.subject[index].clone())
         return Batch(inputs, targets, torch.tensor(index))
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.v2 import functional as pixels
 
 from gaze.datasets.face_view import FaceView, mirrored
+from gaze.datasets.later import PixelChange, alone
 from gaze.datasets.photometric import PhotometricDistort
-from gaze.datasets.scene import Scene, probable
+from gaze.datasets.pixel_batches import blurred, grey, only
+from gaze.datasets.scene import probable
+
+_SHARP_PX = 0.05  # the least standard deviation of a blur
 
 
 class Flip:
@@ -31,7 +36,14 @@ class Flip:
         return mirrored(view) if _drawn(generator) < self.probability else view
 
 
-class ColourJitter:
+class FacePixels(PixelChange):
+    """A change of pictures that leaves the label as it is; a clip's frames change alike."""
+
+    def __call__(self, view: FaceView, generator: torch.Generator) -> FaceView:
+        return replace(view, images=alone(self, view.images, self.draw(generator)))
+
+
+class ColourJitter(FacePixels):
     """Other brightness, contrast, saturation and hue, each at random; see `PhotometricDistort`.
 
     Args:
@@ -39,6 +51,8 @@ class ColourJitter:
         hue: the shift is drawn from -hue to hue, in turns of the colour wheel.
         probability: of each of the changes.
     """
+
+    count: ClassVar[int] = 6
 
     def __init__(
         self,
@@ -50,32 +64,41 @@ class ColourJitter:
     ) -> None:
         self.distort = PhotometricDistort(brightness, contrast, saturation, hue, probability)
 
-    def __call__(self, view: FaceView, generator: torch.Generator) -> FaceView:
-        seed = int(torch.randint(2**62, (), generator=generator))
-        return replace(view, images=tuple(self._one(image, seed) for image in view.images))
+    def draw(self, generator: torch.Generator) -> list[float]:
+        """See `PhotometricDistort.draw`."""
+        return self.distort.draw(generator)
 
-    def _one(self, image: Tensor, seed: int) -> Tensor:
-        scene = Scene(image, torch.zeros(0, 4), torch.zeros(0, 1, 2))
-        return self.distort(scene, torch.Generator().manual_seed(seed)).image
+    def apply(
+        self, pictures: Float[Tensor, "b 3 h w"], numbers: Float[Tensor, "b 6"], known: Float[Tensor, "b 6"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """See `PhotometricDistort.apply`."""
+        return self.distort.apply(pictures, numbers, known)
 
 
-class Grey:
+class Grey(FacePixels):
     """The picture without its colours.
 
     Args:
         probability: share of the samples.
     """
 
+    count: ClassVar[int] = 1
+
     def __init__(self, probability: float = 0.1) -> None:
         self.probability = probable("Grey.probability", probability)
 
-    def __call__(self, view: FaceView, generator: torch.Generator) -> FaceView:
-        if _drawn(generator) >= self.probability:
-            return view
-        return replace(view, images=tuple(pixels.rgb_to_grayscale(image, 3) for image in view.images))
+    def draw(self, generator: torch.Generator) -> list[float]:
+        """1 for a picture without colours."""
+        return [float(_drawn(generator) < self.probability)]
+
+    def apply(
+        self, pictures: Float[Tensor, "b 3 h w"], numbers: Float[Tensor, "b 1"], known: Float[Tensor, "b 1"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """Some of the pictures grey; see `PixelChange.apply`."""
+        return only(pictures, known[:, 0] > 0, lambda x, _: grey(x).expand_as(x).contiguous())
 
 
-class Blur:
+class Blur(FacePixels):
     """A camera that is out of focus.
 
     Args:
@@ -83,16 +106,26 @@ class Blur:
         probability: share of the samples.
     """
 
+    count: ClassVar[int] = 1
+
     def __init__(self, sigma: float = 0.01, probability: float = 0.1) -> None:
         if not 0.0 < sigma <= 0.25:
             raise ValueError(f"Blur.sigma is {sigma}; expected a fraction above 0, to 0.25")
         self.sigma, self.probability = float(sigma), probable("Blur.probability", probability)
 
-    def __call__(self, view: FaceView, generator: torch.Generator) -> FaceView:
+    def draw(self, generator: torch.Generator) -> list[float]:
+        """The standard deviation as a fraction of the height; 0 for none."""
         decision, strength = torch.rand(2, generator=generator).tolist()
-        if decision >= self.probability:
-            return view
-        return replace(view, images=tuple(_blurred(image, strength * self.sigma) for image in view.images))
+        return [strength * self.sigma if decision < self.probability else 0.0]
+
+    def apply(
+        self, pictures: Float[Tensor, "b 3 h w"], numbers: Float[Tensor, "b 1"], known: Float[Tensor, "b 1"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """Some of the pictures blurred; see `PixelChange.apply`."""
+        height = pictures.shape[2]
+        sigma_px = (numbers[:, 0] * height).clamp(min=_SHARP_PX)
+        reach = math.ceil(2 * max(known.max().item() * height, _SHARP_PX))
+        return only(pictures, known[:, 0] > 0, lambda x, rows: blurred(x, sigma_px[rows], reach))
 
 
 class ResizedCrop:
@@ -121,11 +154,6 @@ def _part(image: Tensor, side: float, x: float, y: float) -> Tensor:
     height, width = (max(round(side * length), 1) for length in image.shape[-2:])
     top, left = round(y * (image.shape[-2] - height)), round(x * (image.shape[-1] - width))
     return image[..., top : top + height, left : left + width]
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
-    sigma_px = max(sigma * image.shape[-2], 0.05)  # torchvision refuses 0
-    return pixels.gaussian_blur(image, 2 * math.ceil(2 * sigma_px) + 1, sigma_px)
 
 
 def _drawn(generator: torch.Generator) -> float:

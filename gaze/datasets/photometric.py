@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import permutations
+from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torchvision.transforms.v2 import functional as pixels
 
+from gaze.datasets.later import PixelChange, alone
+from gaze.datasets.pixel_batches import contrasted, hued, only, saturated
 from gaze.datasets.scene import Scene, probable
 
+_ORDERS = tuple(permutations(range(3)))  # of the channels; the first is as they are
 
-class PhotometricDistort:
+
+class PhotometricDistort(PixelChange):
     """Brightness, contrast, saturation and hue, each changed at random (the recipe of SSD, Liu et al. 2016).
 
     Contrast comes first or last, with equal chance. GazeLLE has no such step. Its DINOv3 successor has
@@ -27,6 +34,8 @@ class PhotometricDistort:
         probability: of each of the changes.
         permute_channels: whether red, green and blue are exchanged at random as well.
     """
+
+    count: ClassVar[int] = 6
 
     def __init__(
         self,
@@ -49,21 +58,43 @@ class PhotometricDistort:
         self.probability = probable("PhotometricDistort.probability", probability)
         self.permute_channels = permute_channels
 
-    def __call__(self, scene: Scene, generator: torch.Generator) -> Scene:
+    def draw(self, generator: torch.Generator) -> list[float]:
+        """Factors of brightness, contrast and saturation, turns of the hue, is contrast first, and which permutation."""
         decisions = (torch.rand(5, generator=generator) < self.probability).tolist()
         strengths = (2 * torch.rand(4, generator=generator) - 1).tolist()
         contrast_first = torch.rand((), generator=generator).item() < 0.5
         brightness, contrast, saturation, hue, permute = decisions
-        image = scene.image.float() / 255  # once, so that the steps don't round one after another
-        steps: list[tuple[bool, Callable[[Tensor, float], Tensor], float]] = [
-            (brightness, pixels.adjust_brightness, 1 + strengths[0] * self.brightness),
-            (contrast and contrast_first, pixels.adjust_contrast, 1 + strengths[1] * self.contrast),
-            (saturation, pixels.adjust_saturation, 1 + strengths[2] * self.saturation),
-            (hue, pixels.adjust_hue, strengths[3] * self.hue),
-            (contrast and not contrast_first, pixels.adjust_contrast, 1 + strengths[1] * self.contrast),
+        order = int(torch.randint(len(_ORDERS), (), generator=generator)) if self.permute_channels and permute else 0
+        return [
+            1 + strengths[0] * self.brightness if brightness else 1.0,
+            1 + strengths[1] * self.contrast if contrast else 1.0,
+            1 + strengths[2] * self.saturation if saturation else 1.0,
+            strengths[3] * self.hue if hue else 0.0,
+            float(contrast_first),
+            float(order),
         ]
-        for wanted, step, strength in steps:
-            image = step(image, strength) if wanted else image
-        if self.permute_channels and permute:
-            image = image[torch.randperm(3, generator=generator)]
-        return replace(scene, image=(image * 255).round().clamp(0, 255).to(torch.uint8))
+
+    def apply(
+        self, pictures: Float[Tensor, "b 3 h w"], numbers: Float[Tensor, "b 6"], known: Float[Tensor, "b 6"]
+    ) -> Float[Tensor, "b 3 h w"]:
+        """The pictures in other colours; see `PixelChange.apply`."""
+        brightness, contrast, saturation, hue = numbers[:, :4].unbind(1)
+        first, contrasts = known[:, 4] == 1, known[:, 1] != 1
+        steps: list[tuple[Bool[Tensor, "b"], Callable[[Tensor, Tensor], Tensor]]] = [
+            (known[:, 0] != 1, lambda x, r: (x * brightness[r, None, None, None]).clamp_(0, 1)),
+            (contrasts & first, lambda x, r: contrasted(x, contrast[r])),
+            (known[:, 2] != 1, lambda x, r: saturated(x, saturation[r])),
+            (known[:, 3] != 0, lambda x, r: hued(x, hue[r])),
+            (contrasts & ~first, lambda x, r: contrasted(x, contrast[r])),
+        ]
+        steps += [(known[:, 5] == i, partial(_ordered, order)) for i, order in enumerate(_ORDERS) if i]
+        for touched, step in steps:
+            pictures = only(pictures, touched, step)
+        return pictures
+
+    def __call__(self, scene: Scene, generator: torch.Generator) -> Scene:
+        return replace(scene, image=alone(self, (scene.image,), self.draw(generator))[0])
+
+
+def _ordered(order: tuple[int, ...], pictures: Tensor, rows: Tensor) -> Tensor:
+    return pictures[:, list(order)]

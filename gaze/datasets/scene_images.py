@@ -17,10 +17,11 @@ from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, read_image, resize
 from gaze.datasets.image_checks import check_images, check_paths
 from gaze.datasets.label_checks import check_inside, check_labels
+from gaze.datasets.later import PixelChange, applied, at_once, drawn, first_left
 from gaze.datasets.paths import inside
 from gaze.datasets.scene import Augmentation, Scene
 from gaze.datasets.substitutes import Substitutes
-from gaze.types import Batch, SceneInputs, SceneTargets
+from gaze.types import Batch, Record, SceneInputs, SceneTargets
 
 log = logging.getLogger(__name__)
 
@@ -112,20 +113,50 @@ class SceneImages(Dataset):
         Raises:
             ImageError: the image can't be read, or is not as large as it was at construction.
         """
+        if generator is not None:
+            return at_once(self, self.begun(index, generator, generator))
+        return self._sample(index, None)
+
+    def begun(self, index: int, generator: torch.Generator, order: torch.Generator) -> Batch[SceneInputs, SceneTargets]:
+        """An augmented view, of which the changes of pixels at the end of the list are left; see `Dataset.begun`.
+
+        Raises:
+            ImageError: the image can't be read, or is not as large as it was at construction.
+        """
+        return self._sample(index, generator)
+
+    @torch.no_grad()
+    def finished(self, batch: Batch, later: Record | None) -> Batch:
+        """The batch with its pixels changed; see `Dataset.finished`."""
+        if later is None:
+            return batch
+        image = applied(self._left, batch.inputs.image, batch.later, later)
+        return replace(batch, inputs=replace(batch.inputs, image=image), later=None)
+
+    @property
+    def _left(self) -> list[PixelChange]:
+        return [a for a in self.augmentations[first_left(self.augmentations) :] if isinstance(a, PixelChange)]
+
+    def _sample(self, index: int, generator: torch.Generator | None) -> Batch[SceneInputs, SceneTargets]:
         scene, index = self._substitutes.readable(index, self._native, substitute=generator is not None)
         if generator is not None and self.crop is not None:
             scene = self.crop(scene, generator)
         size = torch.tensor(scene.image.shape[-2:])
         scene = replace(scene, image=resize(scene.image, self.image_size))
+        left = None
         if generator is not None:
-            for augment in self.augmentations:
-                scene = augment(scene, generator)
+            delayed = first_left(self.augmentations)
+            for step, augment in enumerate(self.augmentations):
+                if step < delayed or not isinstance(augment, PixelChange):
+                    scene = augment(scene, generator)
+            left = drawn(self._left, generator)
         heads = len(scene.head_bbox)
         start, stop = self.labels.start[index : index + 2].tolist()
         return Batch(
             inputs=SceneInputs(scene.image, scene.head_bbox, torch.zeros(heads, dtype=torch.int64)),
             targets=SceneTargets(scene.points, self.labels.inout[start:stop].clone(), size.expand(heads, 2).clone()),
             index=torch.tensor(index),
+            later=left,
         )
 
     def picture(self, index: int) -> UInt8[Tensor, "3 H W"]:

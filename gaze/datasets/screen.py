@@ -136,6 +136,7 @@ class ScreenDataset(ScreenFrames):
             margin=margin,
             on_corrupt=on_corrupt,
             skip_limit=skip_limit,
+            sources=self._enough if cut == "stored" else None,
         )
 
     def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
@@ -157,10 +158,10 @@ class ScreenDataset(ScreenFrames):
         _, lot, members = self._near
         return members[int(lot[index])]
 
-    def in_epoch(
+    def begun(
         self, index: int, generator: torch.Generator, order: torch.Generator
     ) -> Batch[ScreenInputs, ScreenTargets]:
-        """An augmented view of frame `index`; see `Dataset.in_epoch`. The next row groups of a stream are fetched meanwhile.
+        """An augmented view of frame `index`; see `Dataset.begun`. The next row groups of a stream are fetched meanwhile.
 
         Raises:
             ImageError: a picture is missing or can't be read.
@@ -172,7 +173,7 @@ class ScreenDataset(ScreenFrames):
             if window not in self._begun:
                 self._begun.add(window)
                 self._reader.turn(done=shards.shards_of(window - 1), next=shards.shards_of(window + 1))
-        return super().in_epoch(index, generator, order)
+        return super().begun(index, generator, order)
 
     def _streamed(self, drawn: torch.Generator) -> ShardOrder:
         seed = drawn.initial_seed()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 
@@ -21,6 +22,8 @@ class Flip:
     Args:
         probability: share of the samples that are mirrored.
     """
+
+    acts_on: ClassVar[str] = "crops"
 
     def __init__(self, probability: float = 0.5) -> None:
         self.probability = probable("Flip.probability", probability)
@@ -39,6 +42,8 @@ class UpsideDown:
         probability: share of the samples that are turned by 180 degrees.
     """
 
+    acts_on: ClassVar[str] = "crops"
+
     def __init__(self, probability: float = 0.5) -> None:
         self.probability = probable("UpsideDown.probability", probability)
 
@@ -52,6 +57,8 @@ class QuarterTurn:
     Args:
         probability: share of the samples that are turned; half of them to the left. Samples must be square.
     """
+
+    acts_on: ClassVar[str] = "crops"
 
     def __init__(self, probability: float = 0.5) -> None:
         self.probability = probable("QuarterTurn.probability", probability)
@@ -72,6 +79,8 @@ class Roll:
         probability: share of the samples that are rolled.
     """
 
+    acts_on: ClassVar[str] = "boxes"
+
     def __init__(self, degrees: float = 5.0, probability: float = 0.5) -> None:
         if not 0.0 <= degrees <= 45.0:
             raise ValueError(f"Roll.degrees is {degrees}; expected an angle from 0 to 45 degrees")
@@ -90,6 +99,8 @@ class LabelNoise:
     Args:
         sigma_cm: standard deviation in x and in y.
     """
+
+    acts_on: ClassVar[str] = "labels"
 
     def __init__(self, sigma_cm: float = 0.1) -> None:
         if not sigma_cm >= 0.0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 
@@ -19,6 +20,8 @@ class BoxJitter:
         face, eye: the furthest a box moves, as a fraction of its sides.
         probability: share of the boxes that are moved.
     """
+
+    acts_on: ClassVar[str] = "boxes"
 
     def __init__(self, face: float = 0.05, eye: float = 0.05, probability: float = 1.0) -> None:
         for name, value in (("face", face), ("eye", eye)):
@@ -46,6 +49,8 @@ class ScaleJitter:
         aspect: height over width is multiplied by 1 / (1 + aspect) to 1 + aspect, evenly in its logarithm; the area stays.
         probability: share of the boxes that are changed.
     """
+
+    acts_on: ClassVar[str] = "boxes"
 
     def __init__(self, amount: float = 0.1, probability: float = 1.0, aspect: float = 0.0) -> None:
         for name, value in (("amount", amount), ("aspect", aspect)):

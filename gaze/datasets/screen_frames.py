@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from gaze.datasets.dataset import Dataset
 from gaze.datasets.faults import DatasetError, Fault
+from gaze.datasets.later import at_once, first_left
 from gaze.datasets.screen_labels import ScreenLabels
+from gaze.datasets.screen_later import ScreenChange, ScreenLater, all_left, done, later, left
 from gaze.datasets.screen_mixing import CutMix
 from gaze.datasets.screen_table import ScreenFacts
 from gaze.datasets.screen_view import STREAMS, Augmentation, Picture, ScreenView, cut, geometry
@@ -24,11 +26,12 @@ from gaze.landmarks.mirror import mirror_order
 from gaze.landmarks.points import COUNT, DEFAULT
 from gaze.recordings.margins import inner, outer
 from gaze.shard_order import ShardOrder
-from gaze.types import Batch, ScreenInputs, ScreenTargets
+from gaze.types import Batch, Record, ScreenInputs, ScreenTargets
 
 log = logging.getLogger(__name__)
 
 INPUTS = (*STREAMS, "geometry", "landmarks", "imu", "orientation", "person")
+Sources = Mapping[str, tuple[int, int]] | None
 _POLICIES = ("raise", "skip")
 
 
@@ -64,6 +67,8 @@ class ScreenFrames(Dataset):
         on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a frame that
             turns out to be unreadable in training by the next readable one, which `faults` then lists, too.
         skip_limit: the most faults, as a share of the frames, that "skip" accepts.
+        sources: (height, width) by stream that stored crops are given on, if the parts of them that training needs may be
+            sampled by `finished`, for a batch at once; with augmentations that allow it. None: they are cut here.
 
     Attributes:
         labels: `ScreenLabels`, the labels in flat arrays.
@@ -90,13 +95,14 @@ class ScreenFrames(Dataset):
         margin: float,
         on_corrupt: str,
         skip_limit: float,
+        sources: Sources = None,
     ) -> None:
         if on_corrupt not in _POLICIES:
             raise ValueError(f"dataset.on_corrupt is {on_corrupt!r}; expected one of {', '.join(_POLICIES)}")
         check_streams(streams)
         self.title, self.labels, self.facts, self._read = title, labels, facts, read
         self.streams, self.sizes, self.margin = tuple(streams), crop_sizes(face_size, eye_size), margin
-        self.augmentations = list(augmentations)
+        self.augmentations, self._sources = list(augmentations), sources
         self._points = _points(landmarks) if "landmarks" in streams else None
         self._mirror = None if self._points is None else torch.tensor(mirror_order(self._points))
         number = {name: i for i, name in enumerate(people)}
@@ -143,7 +149,7 @@ class ScreenFrames(Dataset):
         """
         if generator is None:
             return self._batch(cut(self.view(index)), index)
-        return self._mixed_with(lambda: torch.arange(len(self)), index, generator)
+        return at_once(self, self._mixed_with(lambda: torch.arange(len(self)), index, generator))
 
     def in_epoch(
         self, index: int, generator: torch.Generator, order: torch.Generator
@@ -153,7 +159,27 @@ class ScreenFrames(Dataset):
         Raises:
             ImageError: a picture is missing or can't be read.
         """
+        return at_once(self, self.begun(index, generator, order))
+
+    def begun(
+        self, index: int, generator: torch.Generator, order: torch.Generator
+    ) -> Batch[ScreenInputs, ScreenTargets]:
+        """The same, of which crops and what changes pixels may be left; see `Dataset.begun`.
+
+        Raises:
+            ImageError: a picture is missing or can't be read.
+        """
         return self._mixed_with(lambda: self.near(index, order), index, generator)
+
+    @torch.no_grad()
+    def finished(self, batch: Batch, later: Record | None) -> Batch:
+        """The batch with its crops sampled and their pixels changed; see `Dataset.finished`."""
+        if later is None:
+            return batch
+        assert isinstance(later, ScreenLater)
+        assert isinstance(batch.later, ScreenLater)
+        inputs = done(batch.inputs, batch.later, later, left(self.augmentations), self.sizes)
+        return replace(batch, inputs=inputs, later=None)
 
     def near(self, index: int, order: torch.Generator) -> Int[Tensor, "k"]:
         """Frames that cost little to read beside frame `index` in the epoch that `order` draws, in order: any."""
@@ -212,7 +238,10 @@ class ScreenFrames(Dataset):
         self, near: Callable[[], Int[Tensor, "k"]], index: int, generator: torch.Generator
     ) -> Batch[ScreenInputs, ScreenTargets]:
         view, index = self._readable(index)
-        return self._batch(cut(self._augmented(view, index, generator, near, len(self.augmentations))), index)
+        if all_left(self.augmentations):
+            view = replace(view, sources=self._sources)
+        view = cut(self._augmented(view, index, generator, near, len(self.augmentations)))
+        return replace(self._batch(view, index), later=later(view))
 
     def _augmented(
         self,
@@ -222,15 +251,21 @@ class ScreenFrames(Dataset):
         near: Callable[[], Int[Tensor, "k"]],
         steps: int,
     ) -> ScreenView:
-        """The view after the first augmentations of the list, and of whatever is mixed in."""
+        """The view after the first augmentations of the list, and of whatever is mixed in; some may be only drawn."""
+        delayed = first_left(self.augmentations)
         for step, augment in enumerate(self.augmentations[:steps]):
             if isinstance(augment, CutMix):
 
-                def other(number: int, streams: Sequence[str], until: int = step) -> ScreenView:
+                def other(
+                    number: int, streams: Sequence[str], until: int = step, sources: Sources = view.sources
+                ) -> ScreenView:
                     theirs, number = self._readable(number, streams)
+                    theirs = replace(theirs, sources=sources)
                     return self._augmented(theirs, number, generator, near, until)
 
                 view = augment.mixed(view, index, self.labels, near, other, generator)
+            elif step >= delayed and isinstance(augment, ScreenChange):
+                view = replace(view, draws=(*view.draws, *augment.draw(view, generator)))
             else:
                 view = augment(view, generator)
         return view

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gaze.datasets.scene import probable
+from gaze.datasets.screen_crops import Paste
 from gaze.datasets.screen_labels import ScreenLabels
 from gaze.datasets.screen_occlusions import pixels_of
 from gaze.datasets.screen_view import EYES, Box, Picture, ScreenView, box_centre, cut
@@ -58,6 +59,7 @@ class CutMix:
             raise ValueError(f"CutMix.smallest and largest are {smallest} and {largest}; expected shares of the crop")
         if not (sigma_cm > 0 and beta > 0):
             raise ValueError(f"CutMix.sigma_cm and beta are {sigma_cm} and {beta}; expected numbers above 0")
+        self.acts_on = "crops" if mode == "safe" else "anything"
         self.mode, self.probability = mode, probable("CutMix.probability", probability)
         self.smallest, self.largest = float(smallest), float(largest)
         self.sigma_cm, self.beta = float(sigma_cm), float(beta)
@@ -119,15 +121,20 @@ class CutMix:
 
     def _safe(self, view: ScreenView, other: ScreenView, generator: torch.Generator) -> ScreenView:
         box = self._rectangle(generator)
-        ours = view.pictures["face"]
-        size = (ours.image.shape[-2], ours.image.shape[-1])
-        paste = torch.zeros(size, dtype=torch.bool)
-        paste[pixels_of(_of(ours.covers, box), ours.covers, size)] = True
+        ours, theirs, size = view.pictures["face"], other.pictures["face"], view.sizes["face"]
+        parts = [pixels_of(_of(ours.covers, box), ours.covers, size)]
         for eye in EYES:
             (x, y), (_, _, w, h) = box_centre(view.boxes[eye]), view.boxes[eye]
             w, h = _AROUND_EYES * w, _AROUND_EYES * h
-            paste[pixels_of((x - w / 2, y - h / 2, w, h), ours.covers, size)] = False
-        face = Picture(torch.where(paste, other.pictures["face"].image, ours.image), ours.covers)
+            parts.append(pixels_of((x - w / 2, y - h / 2, w, h), ours.covers, size))
+        if theirs.at is not None:
+            edges = [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in parts]
+            face = replace(ours, paste=Paste(theirs.image, theirs.at, edges))
+        else:
+            paste = torch.zeros(size, dtype=torch.bool)
+            for part, there in zip(parts, (True, False, False), strict=True):
+                paste[part] = there
+            face = Picture(torch.where(paste, theirs.image, ours.image), ours.covers)
         return replace(view, pictures={**view.pictures, "face": face})
 
     def _cut(self, view: ScreenView, other: ScreenView, generator: torch.Generator) -> ScreenView:

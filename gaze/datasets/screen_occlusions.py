@@ -7,20 +7,24 @@ and the middle third in height, for boxes are half as wide again as the eye is f
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
+from gaze.datasets.pixel_batches import erased, lit, only
 from gaze.datasets.scene import probable
-from gaze.datasets.screen_view import EYES, Box, Picture, ScreenView, box_centre, cut
+from gaze.datasets.screen_later import ScreenChange, Streams
+from gaze.datasets.screen_view import EYES, STREAMS, Box, ScreenView, box_centre
 
 _TRIES = 10
+_NONE = (0.0,) * 7  # no rectangle
+_ELLIPSE = 7  # numbers of one
 _WIDE, _HIGH = 2 / 3, 1 / 3  # of an eye's box: its opening
 
 
-class Erasing:
+class Erasing(ScreenChange):
     """One rectangle of each stream replaced by a single colour (random erasing, Zhong et al. 2020), with a limit.
 
     Rectangles that would cover too much of an eye are drawn again, and given up after ten times, as they are on a
@@ -32,6 +36,8 @@ class Erasing:
         probability: share of the streams that are touched, each by itself.
     """
 
+    count: ClassVar[int] = 21
+
     def __init__(
         self, smallest: float = 0.02, largest: float = 0.2, most_of_an_eye: float = 0.3, probability: float = 0.25
     ) -> None:
@@ -41,20 +47,38 @@ class Erasing:
         self.most = probable("Erasing.most_of_an_eye", most_of_an_eye)
         self.probability = probable("Erasing.probability", probability)
 
-    def __call__(self, view: ScreenView, generator: torch.Generator) -> ScreenView:
-        view = cut(view)
-        pictures = dict(view.pictures)
-        for stream, picture in view.pictures.items():
+    def draw(self, view: ScreenView, generator: torch.Generator) -> list[float]:
+        """For each stream the edges of its rectangle in px, see `pixel_batches.erased`, and the colour; zeros for none."""
+        numbers: list[float] = []
+        for stream in STREAMS:
+            if stream not in view.pictures:
+                numbers += _NONE
+                continue
             decision, *colour = torch.rand(4, generator=generator).tolist()
             draws = torch.rand(_TRIES, 4, generator=generator)  # always, so that streams draw alike
-            openings = _openings(view, stream)
-            if decision >= self.probability or openings is None:
+            openings = _openings(view, stream) if decision < self.probability else None
+            if openings is None:
+                numbers += _NONE
                 continue
-            boxes = (self._rectangle(picture.covers, row) for row in draws.tolist())
+            shown = view.boxes[stream]
+            boxes = (self._rectangle(shown, row) for row in draws.tolist())
             good = (box for box in boxes if max(_covered(eye, box) for eye in openings) <= self.most)
-            if (box := next(good, None)) is not None:
-                pictures[stream] = Picture(_filled(picture, box, colour), picture.covers)
-        return replace(view, pictures=pictures)
+            if (box := next(good, None)) is None:
+                numbers += _NONE
+                continue
+            rows, columns = pixels_of(box, shown, view.sizes[stream])
+            numbers += [rows.start, rows.stop, columns.start, columns.stop, *colour]
+        return numbers
+
+    def apply(self, streams: Streams, numbers: Float[Tensor, "b 21"], known: Float[Tensor, "b 21"]) -> Streams:
+        """All streams with their rectangles; see `ScreenChange.apply`."""
+        changed = {}
+        for stream, pictures in streams.items():
+            first = len(_NONE) * STREAMS.index(stream)
+            own = numbers[:, first : first + len(_NONE)]
+            touched = known[:, first + 1] > known[:, first]
+            changed[stream] = only(pictures, touched, lambda x, r, own=own: erased(x, own[r, :4], own[r, 4:]))
+        return changed
 
     def _rectangle(self, within: Box, draws: list[float]) -> Box:
         area = self.smallest + draws[0] * (self.largest - self.smallest)
@@ -63,7 +87,7 @@ class Erasing:
         return within[0] + draws[2] * (within[2] - w), within[1] + draws[3] * (within[3] - h), w, h
 
 
-class Glare:
+class Glare(ScreenChange):
     """A bright, slanted ellipse on each lens, as a window or a lamp leaves it; the same one in eye and face.
 
     Args:
@@ -72,42 +96,51 @@ class Glare:
         probability: share of the samples that are touched.
     """
 
+    count: ClassVar[int] = 42
+
     def __init__(self, most_of_an_eye: float = 0.3, strength: float = 0.9, probability: float = 0.1) -> None:
         self.most = probable("Glare.most_of_an_eye", most_of_an_eye)
         self.strength = probable("Glare.strength", strength)
         self.probability = probable("Glare.probability", probability)
 
-    def __call__(self, view: ScreenView, generator: torch.Generator) -> ScreenView:
+    def draw(self, view: ScreenView, generator: torch.Generator) -> list[float]:
+        """For each stream and the eyes that it may show how the ellipse lies, see `pixel_batches.lit`; zeros for none."""
         decision = torch.rand((), generator=generator).item()
         draws = torch.rand(len(EYES), 6, generator=generator).tolist()
-        if decision >= self.probability:
-            return view
-        view = cut(view)
-        images = {stream: picture.image for stream, picture in view.pictures.items()}
-        for eye, row in zip(EYES, draws, strict=True):
-            if eye not in view.boxes:
-                continue
-            for stream in (eye, "face"):
-                together = stream == eye or {eye, "face"} <= view.placed
-                if stream in images and together:
-                    shown = view.pictures[stream].covers
-                    images[stream] = self._lit(images[stream], shown, view.boxes[eye], row)
-        pictures = {stream: Picture(image, view.pictures[stream].covers) for stream, image in images.items()}
-        return replace(view, pictures=pictures)
+        numbers: list[float] = []
+        for stream in STREAMS:
+            for eye, row in zip(EYES, draws, strict=True):
+                shows = stream == eye or (stream == "face" and {eye, "face"} <= view.placed)
+                if decision < self.probability and shows and eye in view.boxes and stream in view.pictures:
+                    numbers += self._ellipse(view.sizes[stream], view.boxes[stream], view.boxes[eye], row)
+                else:
+                    numbers += [0.0] * _ELLIPSE
+        return numbers
 
-    def _lit(self, image: UInt8[Tensor, "3 h w"], shown: Box, eye: Box, draws: list[float]) -> UInt8[Tensor, "3 h w"]:
+    def apply(self, streams: Streams, numbers: Float[Tensor, "b 42"], known: Float[Tensor, "b 42"]) -> Streams:
+        """All streams with their ellipses; see `ScreenChange.apply`."""
+        changed = {}
+        for stream, pictures in streams.items():
+            for eye in range(len(EYES)):
+                first = _ELLIPSE * (len(EYES) * STREAMS.index(stream) + eye)
+                own = numbers[:, first : first + _ELLIPSE]
+                touched = known[:, first + _ELLIPSE - 1] > 0
+                pictures = only(pictures, touched, lambda x, r, own=own: lit(x, own[r, :3], own[r, 3:6], own[r, 6]))
+            changed[stream] = pictures
+        return changed
+
+    def _ellipse(self, size: tuple[int, int], shown: Box, eye: Box, draws: list[float]) -> list[float]:
         area = self.most * draws[0] * _WIDE * _HIGH * eye[2] * eye[3]
         aspect = 1 + 3 * draws[1]
-        long, short = math.sqrt(area * aspect / math.pi), math.sqrt(area / aspect / math.pi)
-        angle = math.pi * draws[2]
-        x, y = eye[0] + draws[3] * eye[2], eye[1] + draws[4] * eye[3]
-        height, width = image.shape[-2:]
-        across = shown[0] + (torch.arange(width) + 0.5) * (shown[2] / width) - x
-        down = (shown[1] + (torch.arange(height) + 0.5) * (shown[3] / height) - y)[:, None]
-        along = (math.cos(angle) * across + math.sin(angle) * down) / max(long, 1e-6)
-        beside = (math.cos(angle) * down - math.sin(angle) * across) / max(short, 1e-6)
-        white = self.strength * (0.5 + 0.5 * draws[5]) * (1 - along**2 - beside**2).clamp(min=0).sqrt()
-        return (image + white * (255.0 - image)).round().to(torch.uint8)
+        long = max(math.sqrt(area * aspect / math.pi), 1e-6)
+        short = max(math.sqrt(area / aspect / math.pi), 1e-6)
+        cosine, sine = math.cos(math.pi * draws[2]), math.sin(math.pi * draws[2])
+        right, down = shown[2] / size[1], shown[3] / size[0]  # px of the frame in one of the sample
+        x = shown[0] + 0.5 * right - eye[0] - draws[3] * eye[2]  # of the first pixel, from the ellipse's middle
+        y = shown[1] + 0.5 * down - eye[1] - draws[4] * eye[3]
+        along = [(cosine * x + sine * y) / long, cosine * right / long, sine * down / long]
+        beside = [(cosine * y - sine * x) / short, -sine * right / short, cosine * down / short]
+        return [*along, *beside, self.strength * (0.5 + 0.5 * draws[5])]
 
 
 def opening(eye: Box) -> Box:
@@ -144,15 +177,3 @@ def pixels_of(box: Box, shown: Box, size: tuple[int, int]) -> tuple[slice, slice
         high = math.ceil((start + length - first) / across * count - 0.5)
         edges.append(slice(min(max(low, 0), count), min(max(high, 0), count)))
     return edges[0], edges[1]
-
-
-def _filled(picture: Picture, box: Box, colour: list[float]) -> UInt8[Tensor, "3 h w"]:
-    height, width = picture.image.shape[-2:]
-    rows, columns = pixels_of(box, picture.covers, (height, width))
-    image = picture.image.clone()
-    image[:, rows, columns] = _bytes(torch.tensor(colour))[:, None, None]
-    return image
-
-
-def _bytes(colour: Float[Tensor, "3"]) -> UInt8[Tensor, "3"]:
-    return (255 * colour).round().to(torch.uint8)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torchvision.transforms.v2 import functional as pixels
 
+from gaze.datasets.jpeg_pixels import compressed
+from gaze.datasets.pixel_batches import GREY, blurred, coloured, only, speckled
 from gaze.datasets.scene import probable
-from gaze.datasets.screen_view import Picture, ScreenView, cut
+from gaze.datasets.screen_later import ScreenChange, Streams
+from gaze.datasets.screen_view import ScreenView
 
-_GREY = (0.299, 0.587, 0.114)  # luma of ITU-R BT.601
+_SAME = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)  # a matrix that changes no colour
 
 
-class Photometric:
+class Photometric(ScreenChange):
     """Brightness, contrast, gamma, colour, blur, JPEG and noise, each drawn once for face and eyes together.
 
     A model that compares the streams must not learn that their light differs. Noise differs, as every pixel's
-    does. The three tone changes are one table of 256 levels per sample, and the two of colour one matrix.
+    does. Brightness and contrast are one line from level to level, and the two changes of colour one matrix.
 
     Args:
         brightness, contrast, saturation: the factor is drawn from 1 - value to 1 + value.
@@ -35,6 +35,8 @@ class Photometric:
         noise: largest standard deviation of the noise, of the range from black to white.
         probability: of each of the changes.
     """
+
+    count: ClassVar[int] = 16
 
     def __init__(
         self,
@@ -60,51 +62,54 @@ class Photometric:
         self.gamma, self.blur, self.jpeg, self.noise = gamma, blur, tuple(jpeg), noise
         self.probability = probable("Photometric.probability", probability)
 
-    def __call__(self, view: ScreenView, generator: torch.Generator) -> ScreenView:
+    def draw(self, view: ScreenView, generator: torch.Generator) -> list[float]:
+        """Factors of brightness and contrast, gamma, matrix of colours, blur, noise and its seed, and quality."""
         wanted = (torch.rand(8, generator=generator) < self.probability).tolist()
         draws = torch.rand(8, generator=generator).tolist()
-        view = cut(view)
-        images = {stream: picture.image for stream, picture in view.pictures.items()}
-        tones = self._tones(wanted, draws, images) if any(wanted[:3]) else None
-        coloured = (wanted[3] and self.saturation) or (wanted[4] and self.hue)
-        colours = self._colours(wanted, draws) if coloured else None
-        pictures = {}
-        for stream, image in images.items():
-            image = _lit(image, tones, colours)
-            if wanted[5] and self.blur:
-                sigma = max(draws[5] * self.blur, 0.05)  # torchvision refuses 0
-                image = pixels.gaussian_blur(image, 2 * math.ceil(2 * sigma) + 1, sigma)
-            if wanted[6] and self.noise:
-                sigma = 255 * self.noise * draws[6]
-                speckle = torch.randn(image.shape, generator=generator) * sigma
-                image = (image + speckle).round().clamp(0, 255).to(torch.uint8)
-            if wanted[7] and self.jpeg:
-                low, high = self.jpeg
-                image = _compressed(image, round(low + draws[7] * (high - low)))
-            pictures[stream] = Picture(image, view.pictures[stream].covers)
-        return replace(view, pictures=pictures)
+        seed = int(torch.randint(2**24, (), generator=generator))  # always, so that what follows draws alike
+        low, high = self.jpeg or (0, 0)
+        return [
+            1 + (2 * draws[0] - 1) * self.brightness if wanted[0] else 1.0,
+            1 + (2 * draws[1] - 1) * self.contrast if wanted[1] else 1.0,
+            (1 + self.gamma) ** (2 * draws[2] - 1) if wanted[2] else 1.0,
+            *(self._colours(wanted, draws).flatten().tolist() if wanted[3] or wanted[4] else _SAME),
+            max(draws[5] * self.blur, 0.05) if wanted[5] and self.blur else 0.0,
+            draws[6] * self.noise if wanted[6] else 0.0,
+            float(seed),
+            float(round(low + draws[7] * (high - low))) if wanted[7] else 0.0,
+        ]
 
-    def _tones(
-        self, wanted: Sequence[bool], draws: Sequence[float], images: dict[str, Tensor]
-    ) -> Float[np.ndarray, "256"]:
-        """What each of 256 levels becomes, from 0 to 1. Contrast turns about the mean of all streams together."""
-        level = np.linspace(0, 1, 256, dtype=np.float32)
-        if wanted[0]:
-            level = level * (1 + (2 * draws[0] - 1) * self.brightness)
-        if wanted[1] and images:
-            thin = np.concatenate([image[:, ::4, ::4].reshape(-1).numpy() for image in images.values()])
-            mean = level[thin].mean()  # every 16th pixel tells it well enough
-            level = mean + (level - mean) * (1 + (2 * draws[1] - 1) * self.contrast)
-        level = level.clip(0, 1)
-        return level ** np.float32((1 + self.gamma) ** (2 * draws[2] - 1)) if wanted[2] else level
+    def apply(self, streams: Streams, numbers: Float[Tensor, "b 16"], known: Float[Tensor, "b 16"]) -> Streams:
+        """All streams in another light, seen by another camera; see `ScreenChange.apply`."""
+        brightness, contrast, gamma = numbers[:, :3].unbind(1)
+        matrix, (blur, noise, seed, quality) = numbers[:, 3:12].unflatten(1, (3, 3)), numbers[:, 12:].unbind(1)
+        factor = brightness * contrast
+        offset = brightness * (1 - contrast) * _mean(streams)
+        # Whole numbers of another range for each stream, so that their noise differs
+        seeds = {stream: (seed + 5_592_405 * i) % 2**24 for i, stream in enumerate(streams)}
+        reach = math.ceil(2 * known[:, 12].max())
+        steps: list[tuple[Bool[Tensor, "b"], Callable[[str, Tensor, Tensor], Tensor]]] = [
+            ((known[:, :2] != 1).any(1), lambda _, x, r: (x * _each(factor[r])).add_(_each(offset[r])).clamp_(0, 1)),
+            (known[:, 2] != 1, lambda _, x, r: x.pow(_each(gamma[r]))),
+            ((known[:, 3:12] != known.new_tensor(_SAME)).any(1), lambda _, x, r: coloured(x, matrix[r])),
+            (known[:, 12] > 0, lambda _, x, r: blurred(x, blur[r], reach)),
+            (known[:, 13] > 0, lambda stream, x, r: speckled(x, noise[r], seeds[stream][r])),
+            (known[:, 15] > 0, lambda _, x, r: compressed(x, quality[r])),
+        ]
+        changed = {}
+        for stream, pictures in streams.items():
+            for touched, step in steps:
+                pictures = only(pictures, touched, partial(step, stream))
+            changed[stream] = pictures
+        return changed
 
     def _colours(self, wanted: Sequence[bool], draws: Sequence[float]) -> Float[Tensor, "3 3"]:
         """A matrix from colour to colour that keeps greys: saturation, and a turn about the axis of greys for hue."""
         matrix = torch.eye(3)
         if wanted[3]:
             share = 1 + (2 * draws[3] - 1) * self.saturation
-            matrix = share * torch.eye(3) + (1 - share) * torch.tensor(_GREY).expand(3, 3)
-        if wanted[4]:
+            matrix = share * torch.eye(3) + (1 - share) * torch.tensor(GREY).expand(3, 3)
+        if wanted[4] and self.hue:
             angle = 2 * math.pi * (2 * draws[4] - 1) * self.hue
             # Rodrigues' formula about (1, 1, 1): it doesn't keep luma exactly, and small shifts need no more
             third, root = (1 - math.cos(angle)) / 3, math.sin(angle) / math.sqrt(3)
@@ -113,19 +118,11 @@ class Photometric:
         return matrix
 
 
-def _lit(image: UInt8[Tensor, "3 h w"], tones: np.ndarray | None, colours: Tensor | None) -> UInt8[Tensor, "3 h w"]:
-    """The picture with other tones and then other colours, rounded once."""
-    if colours is None:
-        if tones is None:
-            return image
-        return torch.from_numpy((tones * 255).round().astype(np.uint8)[image.contiguous().numpy()])
-    table = tones if tones is not None else np.linspace(0, 1, 256, dtype=np.float32)
-    light = torch.from_numpy(table[image.contiguous().numpy()])
-    return (255 * torch.tensordot(colours, light, 1)).round_().clamp_(0, 255).to(torch.uint8)
+def _mean(streams: Streams) -> Float[Tensor, "b"]:
+    """Of all streams together, about which contrast turns; every 16th pixel tells it well enough."""
+    thin = [pictures[:, :, ::4, ::4].flatten(1) for pictures in streams.values()]
+    return torch.cat(thin, 1).mean(1)
 
 
-def _compressed(image: UInt8[Tensor, "3 h w"], quality: int) -> UInt8[Tensor, "3 h w"]:
-    """What is left of the picture in a JPEG. By Pillow, so that a sample does not depend on what is installed."""
-    stream = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(stream, "JPEG", quality=quality)
-    return torch.from_numpy(np.array(Image.open(stream))).permute(2, 0, 1)
+def _each(numbers: Float[Tensor, "b"]) -> Float[Tensor, "b 1 1 1"]:
+    return numbers[:, None, None, None]

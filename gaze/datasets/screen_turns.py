@@ -43,7 +43,7 @@ def mirrored(view: ScreenView) -> ScreenView:
         boxes[_OTHER.get(stream, stream)] = (width - x - w, y, w, h) if stream in view.placed else (x, y, w, h)
     for stream, picture in view.pictures.items():
         new = _OTHER.get(stream, stream)
-        pictures[new] = Picture(picture.image.flip(-1), boxes[new])
+        pictures[new] = picture.mirrored(boxes[new], view.sizes[new])
     return replace(
         view,
         pictures=_in_order(pictures, view.pictures),
@@ -84,7 +84,7 @@ def quarter_turned(view: ScreenView, quarters: int) -> ScreenView:
         height_px, width_px = view.sizes[stream]
         if odd and height_px != width_px:
             raise ValueError(f"{stream} is {height_px} x {width_px} px; a quarter turn needs square samples")
-        pictures[stream] = Picture(picture.image.rot90(quarters, (-2, -1)), boxes[stream])
+        pictures[stream] = picture.turned(quarters, boxes[stream], (height_px, width_px))
     turned = turn.facts(replace(view, pictures=pictures, boxes=boxes, frame_size=size, own=False))
     return replace(turned, targets=_swapped_screen(turned.targets)) if odd else turned
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gaze.datasets.crops import crop_box
 from gaze.datasets.image import resize
+from gaze.datasets.screen_crops import Affine, Paste, mirrored, turned
 from gaze.types import ScreenTargets
 
 STREAMS = ("face", "left_eye", "right_eye")
@@ -27,6 +28,22 @@ class Picture:
 
     image: UInt8[Tensor, "3 H W"]
     covers: Box  # px of the frame; of the picture itself where nobody knows where that was cut
+    at: Affine | None = None  # of a crop that is still to be sampled: where it is in the picture
+    paste: Paste | None = None  # into such a crop
+
+    def mirrored(self, covers: Box, size: tuple[int, int]) -> Picture:
+        """A sample of (height, width) px in a mirror."""
+        if self.at is None:
+            return Picture(self.image.flip(-1), covers)
+        paste = None if self.paste is None else self.paste.mirrored(size)
+        return Picture(self.image, covers, mirrored(self.at), paste)
+
+    def turned(self, quarters: int, covers: Box, size: tuple[int, int]) -> Picture:
+        """A sample of (height, width) px turned counter-clockwise by 90 degrees `quarters` times."""
+        if self.at is None:
+            return Picture(self.image.rot90(quarters, (-2, -1)), covers)
+        paste = None if self.paste is None else self.paste.turned(quarters, size)
+        return Picture(self.image, covers, turned(self.at, quarters), paste)
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,9 @@ class ScreenView:
     imu: Float[Tensor, "9"] | None = None
     imu_valid: float = 0.0
     orientation: int = 1
+    # (height, width) that pictures are given by stream, of which crops are sampled later; None: crops are cut here
+    sources: Mapping[str, tuple[int, int]] | None = None
+    draws: tuple[float, ...] = ()  # of changes of pixels that are left for later
     own: bool = True  # False: no longer what the person's own eyes look like, but mirrored, turned or blended
 
 
@@ -60,11 +80,13 @@ class Augmentation(Protocol):
 
 
 def cut(view: ScreenView) -> ScreenView:
-    """The view with a picture of the sample's size for each stream, that shows exactly its box."""
+    """The view with a picture of the sample's size for each stream, that shows exactly its box; or with where that is."""
     pictures = {}
     for stream, picture in view.pictures.items():
         box, size = view.boxes[stream], view.sizes[stream]
-        if view.turn == 0.0 and box == picture.covers:
+        if view.sources is not None:
+            pictures[stream] = _left(view, stream, view.sources[stream])
+        elif view.turn == 0.0 and box == picture.covers:
             pictures[stream] = Picture(resize(picture.image, size), box)
         else:
             pictures[stream] = Picture(_cut(view, stream), box)
@@ -116,6 +138,25 @@ def _cut(view: ScreenView, stream: str) -> UInt8[Tensor, "3 h w"]:
     box = ((x - left) * scale_x - width / 2, (y - top) * scale_y - height / 2, width, height)
     box = _whole(box[0]), _whole(box[1]), _whole(width), _whole(height)
     return crop_box(picture.image, box, view.sizes[stream], angle_rad=view.turn, stretch=scale_x / scale_y)
+
+
+def _left(view: ScreenView, stream: str, source: tuple[int, int]) -> Picture:
+    """The stream's picture, and where in it the box is; what has been cut before stays.
+
+    In px of the frame both the box and the turn are what they are, whatever a stored picture was stretched to.
+    """
+    picture, (x, y, w, h) = view.pictures[stream], view.boxes[stream]
+    if picture.at is not None:
+        return picture
+    left, top, across, down = picture.covers
+    centre = frame_centre(view, stream)
+    corners = [turned_point(p, centre, -view.turn) for p in ((x, y), (x + w, y), (x, y + h))] if view.turn else None
+    (x0, y0), (x1, y1), (x2, y2) = corners or ((x, y), (x + w, y), (x, y + h))
+    at = (
+        *((x1 - x0) / across, (x2 - x0) / across, (x0 - left) / across),
+        *((y1 - y0) / down, (y2 - y0) / down, (y0 - top) / down),
+    )
+    return Picture(resize(picture.image, source), view.boxes[stream], at)
 
 
 def _whole(px: float) -> float:

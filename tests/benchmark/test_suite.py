@@ -47,7 +47,7 @@ def suite():
     return workloads(tiny, (64, 64), [1, 3], Hardware("cpu"), rounds=1)
 
 
-@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader"])
+@pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader", "faces_loader"])
 def test_both_sides_of_a_comparison_give_the_same_answer(suite, name):
     results = list(suite[name].measure())
     rows = [row for result in results for row in result.rows()]

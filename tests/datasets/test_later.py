@@ -1,0 +1,175 @@
+"""What is left of augmentation for the device is what the loader would have done, whoever is beside it in the batch."""
+
+from types import SimpleNamespace
+
+import torch
+
+from gaze.benchmark.frame_loader_speed import usual
+from gaze.datasets.augment import BoxJitter as SceneJitter
+from gaze.datasets.augment import Crop
+from gaze.datasets.augment import Flip as SceneFlip
+from gaze.datasets.directions import Directions
+from gaze.datasets.face_augment import Blur, ColourJitter, Grey
+from gaze.datasets.face_augment import Flip as FaceFlip
+from gaze.datasets.gazefollow import GazeFollow
+from gaze.datasets.image import resize
+from gaze.datasets.later import first_left
+from gaze.datasets.photometric import PhotometricDistort
+from gaze.datasets.screen import ScreenDataset
+from gaze.datasets.screen_augment import Flip, QuarterTurn, UpsideDown
+from gaze.datasets.screen_augment_boxes import BoxJitter
+from gaze.datasets.screen_later import all_left, left
+from gaze.datasets.screen_mixing import CutMix
+from gaze.datasets.screen_occlusions import Erasing, Glare
+from gaze.datasets.screen_photometric import Photometric
+from gaze.hardware import Hardware
+from gaze.loading import Key, Views
+from gaze.trainer import Trainer
+from gaze.types import _stack, collate
+from tests.datasets.folders import write_gazefollow_folder
+from tests.datasets.screen_views import png, table
+from tests.faces import trees
+from tests.faces.opening import opened as opened_faces
+
+STREAMS = ("face", "left_eye", "right_eye")
+
+
+def crops(**options) -> dict:
+    def picture(_, frame):
+        draws = torch.Generator().manual_seed(frame)
+        coarse = torch.rand(1, 3, 6, 6, generator=draws)
+        return png((255 * torch.nn.functional.interpolate(coarse, (44, 44), mode="bilinear")[0]).to(torch.uint8))
+
+    return dict.fromkeys(STREAMS, picture) | options
+
+
+def opened(folder, augmentations, margin=0.1875):
+    file = table(folder, {"anna": 8}, crop={"margin": margin}, **crops())
+    return ScreenDataset(str(file), "train", face_size=32, eye_size=32, val_fraction=None, augmentations=augmentations)
+
+
+def on_both(data, count=8, epoch=0):
+    """A batch as the device finishes it, and as the loader does."""
+    keys = [Key(epoch, place, place % len(data)) for place in range(count)]
+    begun = collate([Views(data, 0, whole=False)[key] for key in keys])
+    device = data.finished(Hardware("cpu", workers=0).place(begun), begun.later)
+    return device, collate([Views(data, 0)[key] for key in keys])
+
+
+def test_device_and_loader_agree_to_the_rounding_of_8_bits(tmp_path):
+    strong = [
+        *usual()[:3],
+        CutMix("safe", 0.7),
+        Flip(0.5),
+        UpsideDown(0.3),
+        QuarterTurn(0.5),
+        Photometric(probability=0.5),
+    ]
+    strong += [Erasing(probability=0.7), Glare(probability=0.7), usual()[-1]]
+    data = opened(tmp_path, strong)
+    assert len(left(data.augmentations)) == 3
+    for epoch in range(3):
+        device, loader = on_both(data, epoch=epoch)
+        assert device.later is None
+        assert loader.later is None
+        for stream in STREAMS:
+            found, expected = getattr(device.inputs, stream), getattr(loader.inputs, stream)
+            assert expected.dtype == torch.uint8
+            assert found.shape == expected.shape
+            assert (255 * found - expected).abs().max() <= 0.51
+        assert torch.equal(device.targets.point, loader.targets.point)
+        assert torch.equal(device.inputs.geometry, loader.inputs.geometry)
+
+
+def test_what_moves_nothing_leaves_pictures_as_evaluation_has_them(tmp_path):
+    data = opened(tmp_path, [BoxJitter(0.0, 0.0), Flip(1.0)], margin=0.0)
+    for i in range(3):
+        flipped, plain = data.sample(i, torch.Generator()).inputs, data[i].inputs
+        assert torch.equal(flipped.face, plain.face.flip(-1))
+        assert torch.equal(flipped.left_eye, plain.right_eye.flip(-1))
+
+
+def test_turned_crops_with_another_face_in_them_are_turned_after_it_was_pasted(tmp_path):
+    """Left for later, turns and mirrors are changes of places; done at once, of pixels: both show the same."""
+    paste = CutMix("safe", 1.0, smallest=0.2)
+    straight = opened(tmp_path, [paste])
+    for change, undo in ((Flip(1.0), lambda x: x.flip(-1)), (UpsideDown(1.0), lambda x: x.rot90(2, (-2, -1)))):
+        changed = opened(tmp_path, [paste, change])
+        for seed in range(4):
+            a, b = (d.sample(1, torch.Generator().manual_seed(seed)).inputs for d in (changed, straight))
+            assert torch.equal(undo(a.face), b.face)
+    quarter = opened(tmp_path, [paste, QuarterTurn(1.0)])
+    for seed in range(4):
+        a, b = (d.sample(1, torch.Generator().manual_seed(seed)).inputs for d in (quarter, straight))
+        sides = [torch.equal(a.face, b.face.rot90(k, (-2, -1))) for k in (1, 3)]
+        assert sum(sides) == 1
+
+
+def test_an_order_of_augmentations_that_needs_pixels_early_is_done_at_once(tmp_path):
+    early = [Photometric(probability=0.5), Flip(1.0)]
+    assert first_left(early) == 2
+    assert not all_left(early)
+    assert not all_left([Flip(), BoxJitter()])
+    assert not all_left([CutMix("cmixup")])
+    assert not all_left([lambda view, generator: view])
+    data = opened(tmp_path, early)
+    begun = data.begun(0, torch.Generator(), torch.Generator())
+    assert begun.later is None
+    assert begun.inputs.face.dtype == torch.uint8
+
+
+def test_pictures_that_are_stacked_as_they_lie_are_the_same_pictures():
+    decoded = [torch.randint(256, (5, 7, 3), dtype=torch.uint8).permute(2, 0, 1) for _ in range(3)]
+    for some in (decoded, [x.contiguous() for x in decoded], [decoded[0], decoded[1].contiguous()]):
+        assert torch.equal(_stack("", "", some), torch.stack(some))
+    assert torch.equal(resize(decoded[0], (5, 7)), decoded[0])
+
+
+COLOURS = [ColourJitter(probability=0.7), Grey(0.3), Blur(0.05, 0.5)]
+
+
+def all_views(data, count, whole):
+    return collate([Views(data, 3, whole)[Key(0, place, place % len(data))] for place in range(count)])
+
+
+def test_faces_and_clips_change_on_the_device_as_in_the_loader(tmp_path):
+    root = trees.gazehub_gaze360(tmp_path, trees.directions(6))
+    for window in (1, 3):
+        options = {"window": window, "face_size": 12, "augmentations": [FaceFlip(0.5), *COLOURS]}
+        data = Directions(opened_faces("gaze360", root), "train", **options)
+        begun, loader = all_views(data, 6, False), all_views(data, 6, True)
+        device = data.finished(Hardware("cpu", workers=0).place(begun), begun.later)
+        assert device.inputs.face.shape == loader.inputs.face.shape
+        assert (255 * device.inputs.face - loader.inputs.face).abs().max() <= 0.51
+        assert torch.equal(device.targets.gaze, loader.targets.gaze)
+        assert not torch.equal(begun.inputs.face, loader.inputs.face)
+
+
+def test_scenes_change_on_the_device_as_in_the_loader(tmp_path):
+    write_gazefollow_folder(tmp_path, images=4)
+    colours = PhotometricDistort(probability=0.6, permute_channels=True)
+    data = GazeFollow(
+        str(tmp_path), "train", (24, 32), crop=Crop(0.5), augmentations=[SceneFlip(), colours, SceneJitter()]
+    )
+    begun, loader = all_views(data, 8, False), all_views(data, 8, True)
+    assert begun.later.numbers.shape == (8, 6)
+    device = data.finished(Hardware("cpu", workers=0).place(begun), begun.later)
+    assert (255 * device.inputs.image - loader.inputs.image).abs().max() <= 0.51
+    assert torch.equal(device.inputs.head_bbox, loader.inputs.head_bbox)
+    assert not torch.equal(begun.inputs.image, loader.inputs.image)
+    assert data[0].later is None
+
+
+def test_training_finishes_batches_on_the_device_or_in_the_loader(tmp_path):
+    """The same samples reach the model, whoever changes them."""
+    seen = {}
+    for where in ("device", "loader"):
+        write_gazefollow_folder(tmp_path / where, images=4)
+        data = GazeFollow(str(tmp_path / where), "train", (24, 32), augmentations=[PhotometricDistort()])
+        hardware = Hardware("cpu", workers=0, augment_on=where)
+        batch = collate([Views(data, 0, not hardware.augments)[Key(0, i, i % len(data))] for i in range(4)])
+        assert (batch.later is None) == (where == "loader")
+        trainer = SimpleNamespace(train_set=data, hardware=hardware)
+        seen[where] = Trainer._placed(trainer, batch)  # type: ignore[arg-type]
+    assert seen["device"].later is None
+    assert (seen["device"].inputs.image - seen["loader"].inputs.image).abs().max() <= 0.51 / 255
