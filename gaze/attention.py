@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ SCORES_BYTES = 4_500_000
 
 
 class QuickAttention(TorchFunctionMode):
-    """Answers torch's attention by `attend` while inside, where that is faster and nothing is differentiated."""
+    """Answers torch's attention by ours while inside, where that is faster."""
 
     def __torch_function__(
         self,
@@ -29,31 +29,60 @@ class QuickAttention(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention and _can(*args, **kwargs):
-            return attend(*(tensor.bfloat16() for tensor in args[:3]))
+            return Attention.apply(*(tensor.bfloat16() for tensor in args[:3]))
         return func(*args, **kwargs)
 
 
-def attend(
-    query: Float[Tensor, "b a k d"], key: Float[Tensor, "b a j d"], value: Float[Tensor, "b a j d"]
-) -> Float[Tensor, "b a k d"]:
+class Attention(torch.autograd.Function):
     """softmax(q k' / sqrt d) v of b samples and a heads, by products of matrices, some heads at a time.
 
     torch's own multiplies small tiles one after the other in float32; whole matrices of bfloat16 use the processor's
-    instructions for them. Scores are rounded to bfloat16, as where torch does not fuse attention, and sums are float32.
+    instructions for them. Scores and probabilities are rounded to bfloat16, as where torch does not fuse attention, and
+    sums are float32. What all keys have in common changes no answer in exact numbers, and what all values have no
+    gradient, so that it is taken away before scores and their gradients are rounded. Probabilities are computed again for the gradients, not kept.
     """
-    samples, heads, tokens, _ = query.shape
-    query = (query * query.shape[-1] ** -0.5).contiguous()
-    answer = torch.empty_like(query)
-    together = max(1, min(heads, SCORES_BYTES // (tokens * key.shape[2] * query.element_size())))
-    scores = query.new_empty(together, tokens, key.shape[2])
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Float[Tensor, "b a k d"], key: Float[Tensor, "b a j d"], value: Float[Tensor, "b a j d"]
+    ) -> Float[Tensor, "b a k d"]:
+        query, key = query * query.shape[-1] ** -0.5, key - key.mean(2, keepdim=True)
+        mean = value.mean(2, keepdim=True) if any(ctx.needs_input_grad) else None
+        value = value if mean is None else value - mean
+        answer = torch.empty_like(query, memory_format=torch.contiguous_format)
+        for some, room in _rooms(query, key):
+            torch.softmax(torch.bmm(query[some], key[some].mT, out=room), -1, out=room)
+            torch.bmm(room, value[some], out=answer[some])
+        ctx.save_for_backward(query, key, value, answer)
+        return answer if mean is None else answer + mean
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value, answer = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        offset = (gradient * answer).sum(-1, keepdim=True)
+        to = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (query, key, value)]
+        other = None
+        for some, room in _rooms(query, key):
+            torch.softmax(torch.bmm(query[some], key[some].mT, out=room), -1, out=room)
+            other = torch.empty_like(room) if other is None else other[: len(room)]
+            torch.bmm(room.mT, gradient[some], out=to[2][some])
+            torch.bmm(gradient[some], value[some].mT, out=other)
+            other.sub_(offset[some]).mul_(room)
+            torch.bmm(other, key[some], out=to[0][some])
+            torch.bmm(other.mT, query[some], out=to[1][some])
+        return to[0] * query.shape[-1] ** -0.5, to[1], to[2]
+
+
+def _rooms(query: Tensor, key: Tensor) -> Iterator[tuple[tuple[int, slice], Tensor]]:
+    """Heads of one sample after the other that are computed together, and memory for their scores."""
+    samples, heads = query.shape[:2]
+    size = query.shape[2] * key.shape[2]
+    together = max(1, min(heads, SCORES_BYTES // (size * query.element_size())))
+    room = query.new_empty(together, query.shape[2], key.shape[2])
     for sample in range(samples):
         for first in range(0, heads, together):
-            some = slice(first, first + together)
-            room = scores[: min(together, heads - first)]
-            torch.bmm(query[sample, some], key[sample, some].transpose(1, 2), out=room)
-            torch.softmax(room, -1, out=room)
-            torch.bmm(room, value[sample, some], out=answer[sample, some])
-    return answer
+            yield (sample, slice(first, first + together)), room[: heads - first]
 
 
 @cache
@@ -69,6 +98,4 @@ def _can(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = N
     if query.dim() != 4 or key.shape != value.shape or key.shape[:2] != query.shape[:2]:
         return False
     lowered = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    if min(query.shape[2], key.shape[2]) < LEAST_TOKENS or not (lowered or query.dtype == torch.bfloat16):
-        return False
-    return not (torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad))
+    return min(query.shape[2], key.shape[2]) >= LEAST_TOKENS and (lowered or query.dtype == torch.bfloat16)

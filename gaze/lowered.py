@@ -27,7 +27,7 @@ class Lowered:
     convolutions that answer in the lower format. Norms, embeddings, and layers that turn autocast off keep float32, so
     that every product is, bit for bit, autocast's. The model's own weights are put back at the end of each pass: what is
     saved, averaged and hashed is always float32. A weight that thaws loses its copy at once, one that changed gets
-    a new one. Attention is `gaze.attention.attend` where that is faster, which rounds differently.
+    a new one. Attention is `gaze.attention.Attention` where that is faster, which rounds differently.
 
     One thread at a time may run the model, and passes don't nest.
 
