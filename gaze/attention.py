@@ -39,7 +39,8 @@ class Attention(torch.autograd.Function):
     torch's own multiplies small tiles one after the other in float32; whole matrices of bfloat16 use the processor's
     instructions for them. Scores and probabilities are rounded to bfloat16, as where torch does not fuse attention, and
     sums are float32. What all keys have in common changes no answer in exact numbers, and what all values have no
-    gradient, so that it is taken away before scores and their gradients are rounded. Probabilities are computed again for the gradients, not kept.
+    gradient, so that it is taken away before scores and their gradients are rounded. Probabilities are computed again
+    for the gradients, not kept.
     """
 
     @staticmethod

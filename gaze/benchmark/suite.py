@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
@@ -22,7 +23,7 @@ from gaze.benchmark.raster_speed import raster_training, raster_views
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
-from gaze.benchmark.scene_speed import SceneSpeed
+from gaze.benchmark.scene_speed import scene_training
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
 from gaze.benchmark.stream_speed import stream
@@ -44,12 +45,16 @@ def workloads(
     samples: int = 1,
 ) -> Suite:
     """Name -> the results, one after the other. The model is built when the first needs it."""
-    scene = cache(lambda: SceneSpeed(model(), size, hardware, rounds))
+    scene = cache(lambda: FrameSpeed(model(), size, hardware, rounds))
     return {
         "train": lambda: (scene().train(n) for n in persons),
         "latency": lambda: (scene().latency(n) for n in persons),
         "cached": lambda: iter([scene().cached()]),
         "head": lambda: iter([scene().heatmap_head()]),
+        "scene_training": lambda: scene_training(rounds, hardware),
+        "frames": lambda: frames(rounds, hardware),
+        "frames_640": lambda: frames_640(rounds, hardware),
+        "compiled": lambda: compiled(rounds, hardware),
         "auc": lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds))),
         "loader": lambda: iter([loader(rounds, size)]),
         "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
