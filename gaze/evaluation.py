@@ -47,9 +47,9 @@ def evaluate(
     samples = 0
     for metric in metrics.values():
         metric.to(hardware.device).reset()
-    idle = hardware.idle_passes(batches)
+    idle, lowered = hardware.idle_passes(batches), hardware.lowered(model, amp, everything=True)
     for batch in map(hardware.place, batches):
-        with hardware.autocast(amp):
+        with hardware.autocast(amp), lowered:
             prediction = model(batch.inputs)
         prediction = prediction.float32()
         heads = _update(metrics, prediction, batch, apart=recorder is not None)
@@ -75,10 +75,11 @@ def evaluate(
 def on_batches(model: nn.Module, hardware: Hardware, amp: bool = False) -> Callable[[Batch], Record]:
     """A model, put into eval mode, as a function of batches from the CPU; its predictions are float32."""
     model.eval()
+    lowered = hardware.lowered(model, amp, everything=True)
 
     @torch.no_grad()
     def predict(batch: Batch) -> Record:
-        with hardware.autocast(amp):
+        with hardware.autocast(amp), lowered:
             prediction: Record = model(hardware.place(batch).inputs)
         return prediction.float32()
 

@@ -17,6 +17,7 @@ from torch.utils.data import Subset
 from gaze import replicas, sharding
 from gaze.loader import Loader
 from gaze.loading import outlive_signals
+from gaze.lowered import Lowered
 from gaze.replicas import ReplicaError
 from gaze.seeds import mix
 from gaze.types import Record
@@ -32,6 +33,8 @@ class Hardware:
     Args:
         device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:1".
         amp_dtype: "bfloat16", or "float16" with a loss scaler; used when the trainer's `amp` is on.
+        frozen_dtype: how weights that don't train are kept for a model that runs with `amp`: "amp", cast once beside
+            the float32 ones, or "float32", cast in each forward pass. Compiled and sharded models do the latter.
         distributed: join the replicas that were started; equal gradients on all of them (DDP).
         launcher: what starts replicas: "torchrun", or "slurm" for tasks that srun starts.
         timeout_s: seconds after which a step that waits for another replica fails.
@@ -58,6 +61,7 @@ class Hardware:
         self,
         device: str = "auto",
         amp_dtype: str = "bfloat16",
+        frozen_dtype: str = "amp",
         distributed: bool = False,
         launcher: str = "torchrun",
         timeout_s: float = 600.0,
@@ -77,11 +81,14 @@ class Hardware:
             raise ValueError(f"hardware.amp_dtype is {amp_dtype!r}; expected one of {', '.join(NUMBER_FORMATS)}")
         if augment_on not in ("auto", "device", "loader"):
             raise ValueError(f"hardware.augment_on is {augment_on!r}; expected auto, device or loader")
+        if frozen_dtype not in ("amp", "float32"):
+            raise ValueError(f"hardware.frozen_dtype is {frozen_dtype!r}; expected amp or float32")
         if deterministic not in (True, False, "warn"):
             raise ValueError(f"hardware.deterministic is {deterministic!r}; expected true, false or warn")
         if loader_timeout_s is not None and loader_timeout_s <= 0:
             raise ValueError(f"hardware.loader_timeout_s is {loader_timeout_s}; expected seconds above 0, or null")
         self.amp_dtype, self.loader_timeout_s = NUMBER_FORMATS[amp_dtype], loader_timeout_s
+        self.keep_lowered = frozen_dtype == "amp"
         self.find_unused_parameters, self.compile = find_unused_parameters, compile
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
@@ -153,6 +160,16 @@ class Hardware:
     def autocast(self, enabled: bool) -> torch.autocast:
         """The context in which the model runs."""
         return torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=enabled)
+
+    def lowered(self, model: nn.Module, amp: bool, everything: bool = False) -> contextlib.AbstractContextManager[None]:
+        """The context, inside that of `autocast`, in which `model` runs from weights that are cast once; to be kept.
+
+        Args:
+            everything: not only what is frozen; for a time in which no weight trains.
+        """
+        if not amp or not self.keep_lowered or self.compile or sharding.is_sharded(model):
+            return contextlib.nullcontext()
+        return Lowered(model, self.amp_dtype, everything)
 
     def scaled(self, amp: bool) -> bool:
         """Does this number format need its loss scaled?"""

@@ -224,7 +224,7 @@ class Trainer:
         logs: list[dict[str, Tensor]] = []
         for left, batch in zip(reversed(range(len(batches))), map(self._placed, batches), strict=True):
             with self.hardware.accumulating(self.net, more=left > 0):
-                with self.hardware.autocast(self.amp):
+                with self.hardware.autocast(self.amp), self.lowered:
                     prediction = self.net(batch.inputs)
                 loss, terms = self.objective(prediction.float32(), batch, self.progress)
                 self.scaler.backward(loss, len(batches))
@@ -287,6 +287,7 @@ class Trainer:
     def prepare(self) -> None:
         """Wrap the model for training; again after parameters were frozen or thawed."""
         self.net = self.hardware.prepare(self.model)
+        self.lowered = self.hardware.lowered(self.model, self.amp)
         self.parameters = list(self.model.parameters())  # walking through a model takes longer than its small steps
 
     def close(self) -> None:

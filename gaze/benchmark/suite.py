@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
 from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
@@ -22,7 +23,7 @@ from gaze.benchmark.record import Record
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
-from gaze.benchmark.scene_speed import SceneSpeed
+from gaze.benchmark.scene_speed import scene_training
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
 from gaze.benchmark.stream_speed import stream
@@ -54,12 +55,16 @@ def workloads(
     small: bool = False,
 ) -> Suite:
     """Name -> what is measured. The model is built when the first needs it."""
-    scene = cache(lambda: SceneSpeed(model(), size, hardware, rounds))
+    scene = cache(lambda: FrameSpeed(model(), size, hardware, rounds))
     return {
         "train": Workload("gazelle", lambda: (scene().train(n) for n in persons)),
         "latency": Workload("gazelle", lambda: (scene().latency(n) for n in persons)),
         "cached": Workload("gazelle", lambda: iter([scene().cached()])),
         "head": Workload("gazelle", lambda: iter([scene().heatmap_head()])),
+        "scene_training": Workload("gazelle", lambda: scene_training(rounds, hardware, small)),
+        "frames": Workload("gazelle", lambda: frames(rounds, hardware, small)),
+        "frames_640": Workload("gazelle", lambda: frames_640(rounds, hardware, small)),
+        "compiled": Workload("gazelle", lambda: compiled(rounds, hardware, small)),
         "auc": Workload(
             "gazelle", lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds)))
         ),

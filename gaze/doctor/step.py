@@ -31,10 +31,12 @@ def gpu_step(case: Case, batch_size: int, device: str = "cuda") -> int:
         optimizer = build(case.config.optimizer)(model=model)
         train_mode(net)
         samples, progress = case.examples, late(case, len(case.splits["train"]))
+        amp = bool(case.value("trainer.amp"))
+        lowered = hardware.lowered(model, amp)
         batch = hardware.place(collate([samples[i % len(samples)] for i in range(batch_size)]))
         for _ in range(2):  # the first makes the optimizer's state
             torch.cuda.reset_peak_memory_stats(hardware.device)
-            with hardware.autocast(bool(case.value("trainer.amp"))):
+            with hardware.autocast(amp), lowered:
                 prediction = net(batch.inputs)
             loss, _ = objective(prediction.float32(), batch, progress)
             loss.backward()

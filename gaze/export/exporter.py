@@ -127,7 +127,7 @@ def export(
     path = Path(out) if out is not None else Path(run, f"{plan.stem}{kind.suffix}")
     _check_free(path, kind.suffix, overwrite)
     measured = plan.measured()
-    traced, outputs = _trace(plan, weights == "int8")
+    traced, outputs = trace(plan, weights == "int8")
     text = plan.text(outputs, run)
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def _compare(plan: Plan, kind: Format, file: Path, tolerance: float, path: Path)
     return Checks(difference, tolerance, plan.unit, latencies(plan.timed(), call), {})
 
 
-def _trace(plan: Plan, int8: bool) -> tuple[Traced, dict[str, Tensor]]:
+def trace(plan: Plan, int8: bool) -> tuple[Traced, dict[str, Tensor]]:
     """The model behind its inputs as a graph, and what it says of the example."""
     with torch.no_grad():
         outputs = plan.graph(**plan.example)

@@ -64,6 +64,7 @@ class DirectionPredictor:
         self.causal: bool = temporal is not None and temporal.causal
         self._fuses = self.window > 1 and hasattr(model, "tell")
         self.model: Any = hardware.compiled(model.eval())
+        self.lowered = hardware.lowered(model, amp, everything=True)
         self.face_size, self.hardware, self.amp, self.mirror = face_size, hardware, amp, mirror
 
     def of_faces(self, faces: Faces) -> Directions:
@@ -79,7 +80,7 @@ class DirectionPredictor:
         if not self._fuses or not len(face):
             return face
         views = [face, face.flip(-1)] if self.mirror else [face]
-        with self.hardware.autocast(self.amp):
+        with self.hardware.autocast(self.amp), self.lowered:
             fused = [self.model.fuse(self.hardware.place(DirectionInputs(view)).face)[0] for view in views]
         return torch.stack([vector.float().cpu() for vector in fused], 1)
 
@@ -119,7 +120,7 @@ class DirectionPredictor:
 
     def _said(self, seen: Tensor, present: Tensor | None, mirrored: bool = False) -> DirectionPrediction:
         device = self.hardware.device
-        with self.hardware.autocast(self.amp):
+        with self.hardware.autocast(self.amp), self.lowered:
             if self._fuses and present is not None:
                 found: DirectionPrediction = self.model.tell(seen[:, :, int(mirrored)].to(device), present.to(device))
             else:

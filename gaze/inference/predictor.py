@@ -40,6 +40,7 @@ class ScenePredictor:
                 "the run's config has no dataset.image_size; expected [height, width], as its model was trained"
             )
         self.model = hardware.compiled(model.eval())
+        self.lowered = hardware.lowered(model, amp, everything=True)
         self.image_size, self.hardware, self.amp = (image_size[0], image_size[1]), hardware, amp
 
     @torch.no_grad()
@@ -62,7 +63,7 @@ class ScenePredictor:
             head_bbox=torch.cat([heads[i] for i in busy]),
             image_index=torch.arange(len(busy)).repeat_interleave(torch.tensor(counts)),
         )
-        with self.hardware.autocast(self.amp):
+        with self.hardware.autocast(self.amp), self.lowered:
             everyone: ScenePrediction = self.model(self.hardware.place(inputs))
         everyone = everyone.float32().to("cpu")
         if self.hardware.device.type == "cuda":

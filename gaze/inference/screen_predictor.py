@@ -70,6 +70,7 @@ class ScreenPredictor:
         calibration: Calibration | None = None,
     ) -> None:
         self.model, self.views = hardware.compiled(model.eval()), views
+        self.lowered = hardware.lowered(model, amp, everything=True)
         self.hardware, self.amp, self.calibration = hardware, amp, calibration
 
     @torch.no_grad()
@@ -79,7 +80,7 @@ class ScreenPredictor:
         Raises:
             CalibrationError: the calibration reads features that the model does not give.
         """
-        with self.hardware.autocast(self.amp):
+        with self.hardware.autocast(self.amp), self.lowered:
             found: ScreenPrediction = self.model(self.hardware.place(inputs))
         found = found.float32().map(Tensor.cpu)
         if self.calibration is None:

@@ -24,11 +24,11 @@ def render(
     Raises:
         UserError: the memory is not enough, or a picture is not finite.
     """
-    made = []
+    made, lowered = [], hardware.lowered(model, amp, everything=True)
     for start in range(0, len(inputs.gaze), batch_size):
         part = hardware.place(inputs.map(lambda t, at=start: t[at : at + batch_size]))  # type: ignore[misc]
         try:
-            with hardware.autocast(amp):
+            with hardware.autocast(amp), lowered:
                 prediction = model(part)
         except torch.OutOfMemoryError as error:
             raise UserError(
