@@ -23,6 +23,8 @@ class FaceStream(nn.Module):
     Unlike theirs, whose colours have no bounds, all features pass a sigmoid as those of stage 1 do: so stage 2 begins with
     the very colours that stage 1 ended with, and what is drawn is a picture, from 0 to 1, before any renderer.
 
+    Most Gaussians follow either the codes or the pose alone. No network is asked about those that would not hear it.
+
     Args:
         count: Gaussians.
         code: numbers of expression and identity.
@@ -56,13 +58,31 @@ class FaceStream(nn.Module):
         """
         splats, seen = self.splats, encoded(pose)
         with torch.no_grad():
-            by_code = near_landmarks(splats.position, landmarks, self.region_metric)[:, None]
-        by_pose = 1 - by_code
-        what, where = splats.described()[None], encoded(splats.position)[None]
-        colour = by_code * self.shape_colour(what, code).sigmoid() + by_pose * self.pose_colour(what, seen).sigmoid()
-        more = by_code * self.shape_attributes(what, code) + by_pose * self.pose_attributes(what, seen)
+            by_code = near_landmarks(splats.position, landmarks, self.region_metric)
+            near, far = (by_code > 0).nonzero()[:, 0], (by_code < 1).nonzero()[:, 0]
+        what, where = splats.described(), encoded(splats.position)
+        own, places = what[near][None], where[near][None]
+        by_shape = by_code[near, None] * torch.cat(
+            [
+                self.shape_colour(own, code).sigmoid(),
+                self.shape_attributes(own, code),
+                self.shape_deform(places, code).tanh(),
+            ],
+            -1,
+        )
+        own, places = what[far][None], where[far][None]
+        by_pose = (1 - by_code[far, None]) * torch.cat(
+            [
+                self.pose_colour(own, seen).sigmoid(),
+                self.pose_attributes(own, seen),
+                self.pose_deform(places, seen).tanh(),
+            ],
+            -1,
+        )
+        made = by_pose.new_zeros(len(by_pose), len(splats), by_pose.shape[-1])
+        made = made.index_add(1, near, by_shape).index_add(1, far, by_pose)
+        colour, more, move = made.split((made.shape[-1] - sum(PARTS) - 3, sum(PARTS), 3), -1)
         log_scale, turn, logit = (GAIN * more).split(PARTS, -1)
-        move = by_code * self.shape_deform(where, code).tanh() + by_pose * self.pose_deform(where, seen).tanh()
         return Canonical(
             mean=splats.position + REACH * move,
             quaternion=splats.quaternion + turn,

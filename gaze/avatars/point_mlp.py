@@ -49,10 +49,16 @@ class PointMLP(nn.Module):
         Points that all samples share have one row.
         """
         hidden = self._read(0, points, code)
+        shape = hidden.shape[:2]
         for i in range(1, len(self.layers)):
-            seen = self._read(i, points, code) if i == self.skip else None
-            hidden = self._step(i, F.leaky_relu(hidden, SLOPE), seen)
-        return hidden.to(points.dtype)
+            weight, bias = self._layer(i)
+            flat = F.leaky_relu(hidden, SLOPE, inplace=True).flatten(0, -2)  # in place on what must not be a view
+            if i == self.skip:
+                made = F.linear(flat, weight[:, : flat.shape[-1]])
+                hidden = self._read(i, points, code) + made.unflatten(0, shape)
+            else:
+                hidden = F.linear(flat, weight, bias)
+        return hidden.to(points.dtype).view(*shape, hidden.shape[-1])
 
     def _read(self, i: int, points: Tensor, code: Tensor | None) -> Tensor:
         """What a layer makes of the input, with its bias."""
@@ -61,12 +67,6 @@ class PointMLP(nn.Module):
         if code is None:
             return F.linear(points, own, bias)
         return F.linear(points, own[:, : self.point]) + F.linear(code, own[:, self.point :], bias)[:, None]
-
-    def _step(self, i: int, hidden: Tensor, seen: Tensor | None) -> Tensor:
-        weight, bias = self._layer(i)
-        return (
-            F.linear(hidden, weight, bias) if seen is None else seen + F.linear(hidden, weight[:, : hidden.shape[-1]])
-        )
 
     def _layer(self, i: int) -> tuple[Tensor, Tensor]:
         layer = self.layers[i]

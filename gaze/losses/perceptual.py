@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gaze.losses.image import ALL, checked_regions
 from gaze.losses.loss import Loss
-from gaze.losses.region_views import Viewer
+from gaze.losses.region_views import RegionViews, Viewer
 from gaze.perceptual.network import PerceptualNetwork, frozen, resized
 from gaze.schedules import Schedule
 from gaze.types import Batch, FacePrediction, Progress
@@ -21,7 +21,7 @@ class Perceptual(Loss):
     """Perceptual distances to the photograph, added up over regions, and their refined and raw pictures.
 
     It is what most of a step costs at 512 px, so the features of a photograph are computed once for each region, without
-    a gradient, and both pictures of it go through the network together.
+    a gradient. All photographs go through the network together, and so do all pictures that are compared with them.
 
     Args:
         network: what compares.
@@ -53,18 +53,25 @@ class Perceptual(Loss):
         self.size, self.amp = size, amp
 
     def forward(self, prediction: FacePrediction, batch: Batch, progress: Progress) -> Float[Tensor, ""]:
+        views = [self.viewer(prediction, batch.targets, region, self.training) for region in self.regions]
+        with torch.no_grad():
+            truths = self._split(torch.cat([view.truth for view in views]), len(views))
+        pictures = self._split(torch.cat([picture for view in views for picture in view.found]), sum(map(_many, views)))
         total = prediction.image.new_zeros(())
-        for region in self.regions:
-            views = self.viewer(prediction, batch.targets, region, self.training)
-            with torch.no_grad():
-                truth = self._features(views.truth)
-            found = self._features(torch.cat(views.found))
-            pictures = zip(*(level.chunk(len(views.found)) for level in found), strict=True)
-            for picture in pictures:
-                total = total + self.network.distance(picture, truth).mean()
+        for view, truth in zip(views, truths, strict=True):
+            for _ in view.found:
+                total = total + self.network.distance(pictures.pop(0), truth).mean()
         return total
+
+    def _split(self, image: Float[Tensor, "b 3 H W"], parts: int) -> list[tuple[Float[Tensor, "_ _ _ _"], ...]]:
+        """The features of so many batches that are one behind the other, from one pass."""
+        return list(zip(*(level.chunk(parts) for level in self._features(image)), strict=True))
 
     def _features(self, image: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
         with torch.autocast(image.device.type, torch.bfloat16, enabled=self.amp):
             features: list[Tensor] = self.network(resized(image, self.size))
         return features
+
+
+def _many(view: RegionViews) -> int:
+    return len(view.found)

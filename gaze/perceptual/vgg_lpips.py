@@ -14,13 +14,13 @@ from torchvision.models.vgg import cfgs, make_layers
 from gaze.downloads import fetch
 from gaze.errors import UserError
 from gaze.perceptual.network import PerceptualNetwork, frozen
+from gaze.perceptual.unit_distance import unit_distance
 from gaze.tensor_files import differences, read_tensors
 
 ENDS = (4, 9, 16, 23, 30)  # layers up to relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3
 WIDTHS = (64, 128, 256, 512, 512)
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of pictures in [-1, 1]
 SMALLEST = 16  # px that four poolings leave one cell of
-TINY = 1e-10
 VGG16 = "https://download.pytorch.org/models/vgg16-397923af.pth"
 HEADS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth"
 BUNDLED = "functional/image/lpips_models/vgg.pth"  # in torchmetrics, which brings the same file
@@ -68,7 +68,7 @@ class VGGLPIPS(PerceptualNetwork):
         frozen(self.to(memory_format=torch.channels_last))
 
     def forward(self, image: Float[Tensor, "b 3 H W"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """Features after the last activation before each pooling and the last of all, each cell's at unit length.
+        """Features after the last activation before each pooling and the last of all.
 
         Raises:
             ValueError: pictures are smaller than 16 px.
@@ -82,15 +82,13 @@ class VGGLPIPS(PerceptualNetwork):
         for end in ENDS:
             x = self.features[start:end](x)
             start = end
-            maps.append(x * (x.float().square().sum(1, keepdim=True) + TINY).rsqrt().to(x.dtype))
+            maps.append(x)
         return maps
 
     def distance(self, found: Sequence[Tensor], truth: Sequence[Tensor]) -> Float[Tensor, "b"]:
-        """LPIPS of each picture."""
+        """LPIPS of each picture; the truth has no gradient."""
         levels = [
-            torch.einsum("bchw,c->b", (f.float() - t.float()).square(), getattr(self, f"head_{i}"))
-            / (f.shape[-2] * f.shape[-1])
-            for i, (f, t) in enumerate(zip(found, truth, strict=True))
+            unit_distance(f, t, getattr(self, f"head_{i}")) for i, (f, t) in enumerate(zip(found, truth, strict=True))
         ]
         return torch.stack(levels).sum(0)
 
