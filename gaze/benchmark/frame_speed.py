@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +65,7 @@ class FrameSpeed(SceneSpeed):
         """Probabilities as we compute them."""
         return self.predict(scene, amp).float().sigmoid()
 
-    def deployed(self, compiled: bool) -> Result:
+    def deployed(self, compiled: bool = True) -> Result:
         """One person: what torch.compile, and ONNX Runtime with the file that we export, make of the same model.
 
         The names say how many seconds it took to make them. Neither is faster by itself on a CPU.
@@ -135,26 +135,26 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 def frames(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
     """A picture with 1, 5, 10 and 25 people, and 4 with one each: DINOv2 ViT-B/14 at 448 px; in short of a ViT-T."""
-    speed = _small(rounds, hardware) if small else _large("vit_base_patch14_dinov2", 448, " of ViT-B", rounds, hardware)
-    yield from _frames(speed, (1, 5) if small else PEOPLE)
+    if small:
+        yield _small(rounds, hardware).latency(5, fp32=False)
+    else:
+        yield from _frames(_large("vit_base_patch14_dinov2", 448, " of ViT-B", rounds, hardware))
 
 
 def frames_640(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
     """The same of DINOv3 ViT-S/16 at 640 px; in short nothing."""
     if not small:
-        yield from _frames(_large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware), PEOPLE)
+        yield from _frames(_large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware))
 
 
 def compiled(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
-    """One person in DINOv3 ViT-S/16 at 640 px, compiled and from an ONNX file; in short the file only, of a ViT-T."""
-    if small:
-        yield _small(rounds, hardware).deployed(compiled=False)
-    else:
-        yield _large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware).deployed(compiled=True)
+    """One person in DINOv3 ViT-S/16 at 640 px, compiled and from an ONNX file; in short nothing."""
+    if not small:
+        yield _large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware).deployed()
 
 
-def _frames(speed: FrameSpeed, people: Sequence[int]) -> Iterator[Result]:
-    for persons in people:
+def _frames(speed: FrameSpeed) -> Iterator[Result]:
+    for persons in PEOPLE:
         yield speed.latency(persons, fp32=False)
     yield speed.latency(1, images=4, fp32=False)
 
