@@ -8,6 +8,7 @@ packed loses nothing.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -72,10 +73,15 @@ def _cosines(like: Tensor) -> Float[Tensor, "8 8"]:
 
 def _table(base: tuple[tuple[int, ...], ...], quality: Float[Tensor, "b"]) -> Float[Tensor, "b 8 8"]:
     scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
-    table = torch.tensor(base, dtype=quality.dtype, device=quality.device)
+    table = _constants(base, quality.device)
     return ((table * scale[:, None, None] + 50) / 100).floor().clamp(1, 255)
 
 
+@lru_cache(maxsize=32)
+def _constants(rows: tuple[tuple[float, ...], ...], device: torch.device) -> Float[Tensor, "r c"]:
+    """Brought to a device once: bringing them there makes it wait."""
+    return torch.tensor(rows, dtype=torch.float32, device=device)
+
+
 def _times(matrix: tuple[tuple[float, ...], ...], pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-    factors = torch.tensor(matrix, dtype=pictures.dtype, device=pictures.device)
-    return torch.matmul(factors, pictures.flatten(2)).unflatten(2, pictures.shape[2:])
+    return torch.matmul(_constants(matrix, pictures.device), pictures.flatten(2)).unflatten(2, pictures.shape[2:])

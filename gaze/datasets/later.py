@@ -104,8 +104,8 @@ def at_once(data: Dataset, sample: Batch) -> Batch:
     """A sample with what is left of it done, in 8 bits again."""
     if sample.later is None:
         return sample
-    batch = collate([sample])
-    done = data.finished(batch.map(_as_floats), batch.later).inputs
+    inputs, later = collate([sample.inputs]), collate([sample.later])  # labels stay
+    done = data.finished(replace(sample, inputs=inputs.map(_as_floats), later=later.map(_as_floats)), later).inputs
     was = {f.name: getattr(sample.inputs, f.name) for f in fields(sample.inputs)}
     new = {
         name: as_bytes(getattr(done, name)[0])

@@ -28,11 +28,11 @@ def only(
         touched: on the host.
         change: gives the pictures of some rows, from these and from the rows' numbers.
     """
-    rows = touched.nonzero()[:, 0]
-    if not len(rows):
+    which = [row for row, is_touched in enumerate(touched.tolist()) if is_touched]
+    if not which:
         return pictures
-    rows = rows.to(pictures.device, non_blocking=True)
-    if len(rows) == len(pictures):
+    rows = torch.tensor(which).to(pictures.device, non_blocking=True)
+    if len(which) == len(pictures):
         return change(pictures, rows)
     return pictures.index_copy_(0, rows, change(pictures[rows], rows).to(pictures.dtype))
 
