@@ -32,19 +32,32 @@ class EMA(Callback):
         self.decay = self.now = decay
         self.average: AveragedModel | None = None
         self.shared: list[str] = []  # names of modules
+        self.begun = False  # has the average taken any weights?
 
     def fit_start(self, trainer: Trainer) -> None:
-        self.average = AveragedModel(trainer.model, multi_avg_fn=self._average)  # type: ignore[arg-type]
+        self.average = AveragedModel(trainer.model)
         self.average.requires_grad_(False)
         # FSDP2 knows one model for each weight; divided among replicas, a copy costs each but its part.
         self.shared = [] if is_sharded(trainer.model) else share(trainer.model, self.average.module)
         trainer.eval_model = self.average.module
+        self._pair(trainer)
 
+    def epoch_start(self, trainer: Trainer) -> None:
+        self._pair(trainer)
+
+    @torch.no_grad()
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
+        """What `AveragedModel.update_parameters` does, which walks through both models and sends its count to the device."""
         assert self.average is not None
         step = trainer.progress.step
         self.now = min(self.decay, (1 + step) / (10 + step))
-        self.average.update_parameters(trainer.model)
+        if self.begun:
+            torch._foreach_lerp_(self.means, self.weights, 1 - self.now)
+        follow = self.buffers if self.begun else [*zip(self.means, self.weights, strict=True), *self.buffers]
+        for mean, now in follow:
+            mean.copy_(now)
+        self.begun = True
+        self.average.n_averaged += 1
 
     def state_dict(self) -> dict[str, Any]:
         assert self.average is not None
@@ -57,14 +70,18 @@ class EMA(Callback):
         kept = {name: value for name, value in state["average"].items() if not self._is_shared(name)}
         # What a run on other hardware shared has no average; it is what the model has.
         self.average.load_state_dict(own | all_laid_out_like(kept, own))
+        self.begun = bool(self.average.n_averaged > 0)
 
     def _is_shared(self, name: str) -> bool:
         return any(name.startswith(f"module.{part}.") for part in self.shared)
 
-    @torch.no_grad()
-    def _average(self, average: list[Tensor], weights: list[Tensor], updates: Tensor) -> None:
-        pairs = [(mean, now) for mean, now in zip(average, weights, strict=True) if mean is not now]
-        torch._foreach_lerp_([mean for mean, _ in pairs], [now for _, now in pairs], 1 - self.now)
+    def _pair(self, trainer: Trainer) -> None:
+        """Note which tensors of the average follow which of the model; shared ones are the same."""
+        assert self.average is not None
+        mine, its = self.average.module, trainer.model
+        pairs = [(a, b) for a, b in zip(mine.parameters(), its.parameters(), strict=True) if a is not b]
+        self.means, self.weights = [a.detach() for a, _ in pairs], [b.detach() for _, b in pairs]
+        self.buffers = [(a, b) for a, b in zip(mine.buffers(), its.buffers(), strict=True) if a is not b]
 
 
 def share(model: nn.Module, copy: nn.Module) -> list[str]:
