@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.head_loader_speed import head_loader
+from gaze.benchmark.head_step_speed import head_step
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
@@ -62,6 +64,8 @@ def workloads(
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
         "redirector": lambda: redirector(rounds, hardware),
+        "head_step": lambda: head_step(rounds, hardware),
+        "head_loader": lambda: head_loader(rounds, hardware),
         "stream": lambda: stream(rounds),
         "trainer": lambda: trainer(rounds, hardware),
         "logging": lambda: waiting(rounds),
