@@ -32,7 +32,7 @@ from gaze.perceptual.vgg_lpips import VGGLPIPS
 from gaze.rasterize.rasterizer import Rasterizer
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceTargets, Progress
 
-REDUCED = Shape(128, 32, 9_000, 125, 64, 2)  # of the paper's, but for the networks' width: a sixteenth of all areas
+REDUCED = Shape(128, 32, 8_750, 125, 256, 2)  # a sixteenth of the areas and Gaussians of the paper
 LEAST = Shape(64, 16, 2_000, 40, 32, 1)
 ROWS = 14_400  # training samples of ETH-XGaze, each with codes of its own
 SEEN = 224 / 512  # of a picture's side: what the estimator sees
@@ -72,11 +72,8 @@ def head_step(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[
     """
     cuda = hardware.device.type == "cuda"
     shape = LEAST if small else PAPER if cuda else REDUCED
-    parts = made(shape, hardware, PAPER_ROWS if cuda else ROWS // 16)
+    parts = made(shape, hardware, ROWS if cuda else ROWS // 16)
     yield measured(parts, shape, rounds, hardware)
-
-
-PAPER_ROWS = ROWS
 
 
 def measured(parts: Parts, shape: Shape, rounds: int, hardware: Hardware) -> Result:
@@ -123,14 +120,12 @@ def made(shape: Shape, hardware: Hardware, rows: int = ROWS) -> Parts:
     )
     head = UNetRenderer(backbone.features, shape.drawn, shape.image, embedding=None)
     model = Redirector(backbone, Rasterizer(), head, Corrections(rows), shape.image, shape.drawn).to(device).train()
-    network, estimator = lpips(), VGGDirection(round(SEEN * shape.image))
+    network, estimator = lpips(), VGGDirection(max(16, round(SEEN * shape.image)))
     plain, lower = (objective(network, estimator, amp).to(device).train() for amp in (False, True))
     gaze: RedirectedGaze = plain.terms["redirected_gaze"]  # type: ignore[assignment]
     peer = PublishedHead(model, network, gaze.estimator).to(device)
     targets = photographs(shape)
-    return Parts(
-        model, plain, lower, peer, Batch(views(shape), targets, torch.arange(shape.samples)).to(device)
-    )
+    return Parts(model, plain, lower, peer, Batch(views(shape), targets, torch.arange(shape.samples)).to(device))
 
 
 def objective(network: VGGLPIPS, estimator: nn.Module, amp: bool) -> Objective:
@@ -189,9 +184,7 @@ def published_gradients(peer: PublishedHead, batch: Batch, samples: int) -> list
     return [torch.stack(losses).mean(), *_shown(peer.model)]
 
 
-def our_gradients(
-    model: Redirector, objective: Objective, batch: Batch, hardware: Hardware, amp: bool
-) -> list[Tensor]:
+def our_gradients(model: Redirector, objective: Objective, batch: Batch, hardware: Hardware, amp: bool) -> list[Tensor]:
     """The same of ours."""
     model.zero_grad(set_to_none=True)
     with hardware.autocast(amp):

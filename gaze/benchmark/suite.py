@@ -11,6 +11,8 @@ from rich.console import Console
 from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
+from gaze.benchmark.head_loader_speed import head_loader
+from gaze.benchmark.head_step_speed import head_step
 from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
@@ -81,6 +83,8 @@ def workloads(
         "raster_views": Workload("gazegaussian", lambda: iter([raster_views(rounds, hardware)])),
         "renderer": Workload("gazegaussian", lambda: renderer(rounds, hardware)),
         "redirector": Workload("gazegaussian", lambda: redirector(rounds, hardware)),
+        "head_step": Workload("gazegaussian", lambda: head_step(rounds, hardware, small)),
+        "head_loader": Workload("gazegaussian", lambda: head_loader(rounds, hardware, small)),
         "stream": Workload("shared", lambda: stream(rounds)),
         "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),

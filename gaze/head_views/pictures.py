@@ -46,7 +46,7 @@ def read_picture(
     """
     try:
         bgr = file[keys["face_patch"]][row]
-        masks = {name: file[keys[name]][row] > 127 for name in MASKS if keys[name] is not None}
+        masks = {name: file[key][row] > 127 for name in MASKS if (key := keys[name]) is not None}
     except (OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
         told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ImageError(
@@ -54,12 +54,18 @@ def read_picture(
         ) from error
     size = size or bgr.shape[0]
     head = eroded(masks["head_mask"], erode)
-    rgb = torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)[::-1]))
-    rgb.masked_fill_(torch.from_numpy(~head), 255)
-    image = area_resized(rgb, size)
+    rgb = np.ascontiguousarray(bgr.transpose(2, 0, 1)[::-1])
+    whiten(rgb, head)
+    image = area_resized(torch.from_numpy(rgb), size)
     small = {name: covered(head if name == "head_mask" else mask, size) for name, mask in masks.items()}
-    image.masked_fill_(~small["head_mask"], 255)  # edges are mixed with white, and what is beyond is white
+    if size != len(head):
+        whiten(image.numpy(), small["head_mask"].numpy())  # edges are mixed with white, and what is beyond is white
     return HeadPicture(image, small["head_mask"], small.get("left_eye_mask"), small.get("right_eye_mask"))
+
+
+def whiten(rgb: UInt8[np.ndarray, "3 H W"], head: Bool[np.ndarray, "H W"]) -> None:
+    """Set all pixels beyond the head to 255, in place: with all bits, which takes a tenth of the time that a mask does."""
+    rgb |= np.negative((~head).view(np.uint8))
 
 
 def eroded(mask: Bool[np.ndarray, "H W"], iterations: int) -> Bool[np.ndarray, "H W"]:

@@ -2,9 +2,9 @@
 
 import torch
 
+from gaze.avatars.encoding import encoded
 from gaze.avatars.face_stream import GAIN, PARTS, REACH, FaceStream
 from gaze.avatars.regions import near_landmarks
-from gaze.avatars.encoding import encoded
 
 
 def plainly(stream, landmarks, code, pose):

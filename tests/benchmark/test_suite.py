@@ -9,6 +9,8 @@ from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.frame_loader_speed import usual
+from gaze.benchmark.head_loader_speed import head_loader
+from gaze.benchmark.head_step_speed import made, our_gradients, published_gradients
 from gaze.benchmark.itracker_speed import itracker, itracker_training
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
 from gaze.benchmark.moe_speed import Shape, moe_training
@@ -156,6 +158,22 @@ def test_heads_together_are_those_one_by_one():
     rows = [row for result in redirector(1, Hardware("cpu"), shape) for row in result.rows()]
     assert [row["unit"] for row in rows] == ["heads", "pictures"]
     assert all(row["same"] for row in rows), rows
+
+
+def test_the_published_step_of_a_head_and_ours_have_the_same_loss_and_gradients():
+    shape = Head(image=32, drawn=8, face_points=60, eye_points=8, width=8, samples=2)
+    parts = made(shape, Hardware("cpu"), rows=4)
+    theirs = published_gradients(parts.peer, parts.batch, samples=2)
+    ours = our_gradients(parts.model, parts.objective, parts.batch, Hardware("cpu"), amp=False)
+    assert len(theirs) == len(ours) == 5
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+def test_heads_are_read_as_published_from_files():
+    (result,) = head_loader(1, Hardware("cpu"), small=True)
+    assert [row["ours"] for row in result.rows()] == ["ours", "placed"]
+    assert all(row["same"] for row in result.rows()), result
 
 
 def test_a_renderer_with_keys_of_every_pixel_and_ours_draw_the_same():
