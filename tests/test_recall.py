@@ -28,7 +28,7 @@ def test_answers_do_not_depend_on_what_is_remembered(batches, room):
     for numbers in batches:
         compute = Doubler(values[torch.tensor(numbers)])
         assert torch.equal(recall(numbers, compute), (2 * values[torch.tensor(numbers)]).half())
-    assert len(recall.rows) <= room
+    assert len(recall.kept.rows) <= room
 
 
 def test_nothing_is_computed_twice():
@@ -63,10 +63,25 @@ def test_fingerprints_tell_pictures_apart_and_know_them_again():
     assert len(set(keys)) == 4
     assert fingerprints(images.float() / 255) == keys  # as they are on the device
     assert fingerprints(images[2:3]) == keys[2:3]  # whatever the batch around them
+    assert fingerprints(images, about="another network") != keys
+    black = torch.zeros(1, 3, 6, 8)
+    assert fingerprints(black) != fingerprints(black.transpose(2, 3).contiguous())
     boxes = torch.rand(5, 4)
     nearly = boxes.clone()
     nearly[0, 0] = torch.nextafter(nearly[0, 0], torch.tensor(2.0))
     assert [a == b for a, b in zip(fingerprints(boxes), fingerprints(nearly), strict=True)] == [False] + [True] * 4
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_one_step_of_one_byte_makes_another_key_in_any_place_and_layout(place, layout):
+    levels = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
+    images = (levels.float() / 255).contiguous(memory_format=layout)
+    other = images.clone()
+    other[0, 0, 0, place] += 1 / 255
+    assert fingerprints(images) == fingerprints(images.clone())
+    assert fingerprints(images) == fingerprints(levels.contiguous(memory_format=layout))
+    assert fingerprints(images) != fingerprints(other)
 
 
 def test_what_half_precision_cannot_hold_is_an_error_and_not_infinity():
@@ -92,6 +107,6 @@ def test_networks_run_in_the_format_they_are_told_to():
 
 def test_a_key_twice_in_a_batch_is_stored_and_charged_once():
     recall = Recall(1.0, "it")
-    before = recall.left
+    before = recall.kept.left
     recall([1, 1, 1], lambda rows: torch.zeros(3, 4))
-    assert before - recall.left == 8
+    assert before - recall.kept.left == 8

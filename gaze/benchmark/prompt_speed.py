@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.result import Result
-from gaze.callbacks.feature_cache import Packing, remember
+from gaze.callbacks.feature_cache import Answers, forget, remember
 from gaze.clip.frozen import FrozenTower
 from gaze.clip.steering import Steering
 from gaze.clip.tower import ClipTower
@@ -20,6 +20,7 @@ from gaze.hardware import Hardware
 from gaze.matching import Matching
 from gaze.prompts.prompts import Prompts, unit
 from gaze.recall import Recall
+from gaze.remembering.packing import Packing
 
 TEXTS = 8  # the prototype's directions
 PLACES = 77  # tokens of a text, most of them padding
@@ -128,11 +129,11 @@ def faces_cached(
     images = torch.randint(256, (faces, 3, model.clip.side, model.clip.side), device=device) / 255
     truth = unit(torch.randn(faces, 3, device=device))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0)
-    recall, packing = Recall(1.0, "the tower"), Packing()
+    answers = Answers("", Recall(1.0, "the tower"), Packing())
 
     def epoch(cached: bool) -> float:
         if cached:
-            remember(model.clip, recall, packing)
+            remember(model.clip, lambda image: answers)
         losses = []
         for rows in torch.arange(faces, device=device).split(batch):
             loss = F.mse_loss(model(images[rows]), truth[rows])
@@ -141,7 +142,7 @@ def faces_cached(
             optimizer.zero_grad()
             losses.append(loss.detach())
         if cached:
-            del model.clip.forward
+            forget(model.clip)
         return float(torch.stack(losses).mean())
 
     published, ours = partial(epoch, False), partial(epoch, True)

@@ -1,49 +1,90 @@
-"""Keeps the features of a frozen backbone, so that only the first epoch pays for it."""
+"""Keeps the features of a frozen backbone, so that only the first epoch pays for it, or only the first run."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+import gaze
 from gaze.callbacks.callback import Callback
 from gaze.callbacks.unfreeze import Unfreeze
 from gaze.optimizers import modules
 from gaze.recall import Recall, fingerprints
+from gaze.remembering.coding import CODINGS
+from gaze.remembering.identity import changes, settings_digest, weights_digest
+from gaze.remembering.memory import Memory
+from gaze.remembering.packing import Packing
+from gaze.remembering.shelf import Shelf
 from gaze.sharding import is_sharded
 
 if TYPE_CHECKING:
     from gaze.trainer import Trainer
 
 
+class Answers(NamedTuple):
+    """What remembers a module's answers to images of one kind."""
+
+    about: str  # what they depend on beside the image
+    recall: Recall
+    packing: Packing
+
+
 class FeatureCache(Callback):
     """Answers for a wholly frozen module with what it said when it saw the same picture before.
 
-    Pays where pictures come back: without augmentation, or with flips only (two views of each). Features are
-    kept as float16 in main memory: 1.6 MB a picture for ViT-B/14 at 448 px, 76 kB for embedding and tokens of
-    CLIP's ViT-B/32, 1 kB for its embedding alone. Pictures that don't fit are encoded each time. Keys are made of all
-    pixels, so nothing is ever taken for something else; and a change of colour at random makes each picture a new one.
-    Leave such augmentations out of the data set. What a trainable branch of the model is to learn from them, it has to
-    do itself, behind the frozen one.
+    Pays where pictures come back: without augmentation, or with flips only (two views of each). A picture takes 1.6 MB
+    for ViT-B/14 at 448 px, 76 kB for embedding and tokens of CLIP's ViT-B/32, 1 kB for its embedding alone. Keys are made
+    of all pixels, of the module's weights and settings and of the number format, so nothing is ever taken for something
+    else; and a change of colour at random makes each picture a new one. Leave such augmentations out of the data set. What
+    a trainable branch of the model is to learn from them, it has to do itself, behind the frozen one.
+
+    In main memory features last as long as the process, and pictures that don't fit are encoded each time. In a
+    directory they last, and runs and replicas share them; the room that all pictures will take is told before anything is
+    written, and has to suffice.
 
     Args:
         module: dotted name of the module, an image tensor to a tensor or to a named tuple of tensors.
-        gigabytes: most memory.
+        gigabytes: most memory, or most disk for one state of the module.
         fields: of a named tuple, those that the model reads, such as ``[embed]``; the others are neither kept nor
             given (None). None: all.
+        dir: the directory; None: main memory.
+        storage: ``float16``, or ``int8`` with a scale for every 64 numbers, which takes about half and changes features by
+            0.6 % of their norm.
+        views: of each picture that will come, to tell the room beforehand; None: 1, or 2 of training pictures with
+            augmentations, which are then flips. For a directory.
 
     Raises:
-        ValueError: there is no such module or field, or a part of it trains.
+        ValueError: there is no such module or field, or a part of it trains; or an unknown storage.
+        UserError: the directory has no room, or holds what the module does not say.
     """
 
-    def __init__(self, module: str = "backbone", gigabytes: float = 8.0, fields: Sequence[str] | None = None) -> None:
-        self.module = module
-        self.recall = Recall(gigabytes, f"callback.feature_cache of {module}")
-        self.packing = Packing(fields)
+    def __init__(
+        self,
+        module: str = "backbone",
+        gigabytes: float = 8.0,
+        fields: Sequence[str] | None = None,
+        dir: str | None = None,
+        storage: str = "float16",
+        views: int | None = None,
+    ) -> None:
+        if storage not in CODINGS:
+            raise ValueError(f"callback.feature_cache.storage is {storage!r}; expected {' or '.join(CODINGS)}")
+        if views is not None and views < 1:
+            raise ValueError(f"callback.feature_cache.views is {views}; expected 1 or more, or null")
+        self.module, self.gigabytes, self.storage, self.views = module, gigabytes, storage, views
+        self.name = f"callback.feature_cache of {module}"
+        self.memory = Memory(gigabytes, self.name)
+        self.home = None if dir is None else Path(dir).expanduser()
+        self.fields = None if fields is None else tuple(fields)
+        self.pictures = 0  # that will be asked for, at most
+        self.answers: dict[str, Answers] = {}  # by what they depend on beside the picture
+        self.known: dict[int, tuple[Any, str, str]] = {}  # of a module, by id: changes, weights and settings
 
     def fit_start(self, trainer: Trainer) -> None:
         self._module(trainer.model)
@@ -59,14 +100,21 @@ class FeatureCache(Callback):
                     f"keep it frozen with callback.{name}.first=0 callback.{name}.every_epochs=null, or take "
                     "feature_cache out"
                 )
+        views = self.views or (2 if getattr(trainer.train_set, "augmentations", ()) else 1)
+        self.pictures = views * len(trainer.train_set) + (self.views or 1) * len(trainer.val_set)
 
     def epoch_start(self, trainer: Trainer) -> None:
-        for model in (trainer.model, trainer.eval_model):  # an average of the weights is a model of its own
+        for model in trainer.models:  # an average of the weights is a model of its own
             self._remember(self._module(model))
+        for shelf in self._shelves():
+            shelf.refresh()
 
     def fit_end(self, trainer: Trainer) -> None:
-        for model in (trainer.model, trainer.eval_model):
-            vars(self._module(model)).pop("forward", None)
+        for model in trainer.models:
+            forget(self._module(model))
+        for shelf in self._shelves():
+            shelf.close()
+        self.answers.clear()
 
     def _remember(self, module: Any) -> None:
         training = [name for name, p in module.named_parameters() if p.requires_grad]
@@ -75,8 +123,38 @@ class FeatureCache(Callback):
                 f"callback.feature_cache: {self.module} is to be remembered, but {len(training)} of its parameters train, "
                 f"such as {training[0]}; freeze it with callback.unfreeze.first=0, or take feature_cache out"
             )
-        if "forward" not in vars(module):
-            remember(module, self.recall, self.packing)
+        before, weights, settings = self.known.get(id(module), (None, "", ""))
+        now = changes(module)
+        if now != before:
+            self.known[id(module)] = (now, weights_digest(module), settings or settings_digest(module))
+        _, weights, settings = self.known[id(module)]
+        forget(module)
+        remember(module, lambda image: self._answers(weights, settings, image))
+
+    def _answers(self, weights: str, settings: str, image: Float[Tensor, "b 3 H W"]) -> Answers:
+        about = {
+            "module": self.module,
+            "weights": weights,
+            "settings": settings,
+            "image": "x".join(map(str, image.shape[1:])),
+            "numbers": number_format(image),
+            "fields": str(self.fields),
+            "storage": self.storage,
+        }
+        key = str(about)
+        if key not in self.answers:
+            about |= {"gaze": gaze.__version__} | {name: version(name) for name in ("torch", "timm")}
+            kept = (
+                self.memory
+                if self.home is None
+                else Shelf(self.home, self.module, about, self.gigabytes, self.pictures, self.name)
+            )
+            recall = Recall(self.gigabytes, self.name, kept, CODINGS[self.storage])
+            self.answers[key] = Answers(key, recall, Packing(self.fields))
+        return self.answers[key]
+
+    def _shelves(self) -> list[Shelf]:
+        return [found.recall.kept for found in self.answers.values() if isinstance(found.recall.kept, Shelf)]
 
     def _module(self, model: nn.Module) -> Any:
         try:
@@ -88,54 +166,39 @@ class FeatureCache(Callback):
             ) from error
 
 
-class Packing:
-    """What a module says of a picture as one row, and back; the shapes are those of its first answer.
+class Remembered:
+    """Stands in the place of a module's forward."""
 
-    Args:
-        fields: of a named tuple that are kept; None: all.
-    """
+    def __init__(self, module: nn.Module, answers: Callable[[Tensor], Answers]) -> None:
+        self.before = vars(module).get("forward")  # another callback's
+        self.compute, self.answers = module.forward, answers
 
-    def __init__(self, fields: Sequence[str] | None = None) -> None:
-        self.fields = fields
-        self.kind: Any = None  # of a named tuple
-        self.shapes: dict[str, tuple[int, ...]] = {}
+    def __call__(self, image: Float[Tensor, "b 3 H W"]) -> Any:
+        about, recall, packing = self.answers(image)
 
-    def rows(self, answer: Any) -> Tensor:
-        """One row for each picture; of a tensor the tensor itself.
-
-        Raises:
-            ValueError: the answer has no such fields.
-        """
-        names = getattr(answer, "_fields", ())
-        if self.fields is not None and (not self.fields or not set(self.fields) <= set(names)):
-            raise ValueError(
-                f"callback.feature_cache.fields is {list(self.fields)}, but the module gives "
-                f"{', '.join(names) or 'one tensor'}; name some of them, or set it to null"
-            )
-        if not names:
-            return answer
-        self.kind = type(answer)
-        kept = {n: getattr(answer, n) for n in self.fields or names if getattr(answer, n) is not None}
-        self.shapes = {name: tuple(part.shape[1:]) for name, part in kept.items()}
-        return torch.cat([part.flatten(1).float() for part in kept.values()], 1)
-
-    def answer(self, rows: Tensor) -> Any:
-        """What the module said, of rows."""
-        if self.kind is None:
-            return rows
-        parts = rows.split([math.prod(shape) for shape in self.shapes.values()], 1)
-        kept = {n: part.unflatten(1, s) for (n, s), part in zip(self.shapes.items(), parts, strict=True)}
-        return self.kind(**{name: kept.get(name) for name in self.kind._fields})
-
-
-def remember(module: Any, recall: Recall, packing: Packing) -> None:
-    """Let `recall` answer for a module; ``del module.forward`` ends it."""
-    compute = module.forward
-
-    def forward(image: Float[Tensor, "b 3 H W"]) -> Any:
         def encode(rows: Tensor) -> Tensor:
-            return packing.rows(compute(image[rows.to(image.device)]))
+            asked = image if len(rows) == len(image) else image[rows.to(image.device)]
+            return packing.rows(self.compute(asked))
 
-        return packing.answer(recall(fingerprints(image), encode).to(image.device, torch.float32))
+        rows = recall(fingerprints(image, about=about), encode)
+        return packing.answer(rows.to(image.device, torch.float32))
 
-    module.forward = forward  # not a wrapper, which would rename the weights
+
+def remember(module: nn.Module, answers: Callable[[Tensor], Answers]) -> None:
+    """Let what `answers` gives for images answer for a module, until `forget`."""
+    module.forward = Remembered(module, answers)  # type: ignore[method-assign]  # a wrapper would rename weights
+
+
+def forget(module: nn.Module) -> None:
+    """Let a module answer for itself again; one that is not remembered already does."""
+    stands = vars(module).get("forward")
+    if isinstance(stands, Remembered):
+        del module.forward
+        if stands.before is not None:
+            module.forward = stands.before  # type: ignore[method-assign]
+
+
+def number_format(tensor: Tensor) -> str:
+    """The format that autocast has networks compute in on this tensor's device; "own" without it."""
+    kind = tensor.device.type
+    return str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else "own"

@@ -132,7 +132,9 @@ def gigabytes(case: Case) -> Iterator[float]:
     for group in ("callback", "loss"):
         for node in (case.value(group) or {}).values():
             for key in ("gigabytes", "remember_gigabytes"):
-                if isinstance(node, dict) and "_target_" in node and isinstance(node.get(key), (int, float)):
+                if not isinstance(node, dict) or "_target_" not in node or node.get("dir") is not None:
+                    continue  # what has a directory is kept there
+                if isinstance(node.get(key), (int, float)):
                     yield float(node[key])
 
 

@@ -74,10 +74,9 @@ class HeatmapDistillation(Loss):
         """The teacher's heatmaps, of heads that it has not seen yet or of all."""
         if self.recall is None or len(inputs.head_bbox) == 0:
             return self._ask(inputs)
-        picture = torch.tensor(fingerprints(inputs.image), device=inputs.image.device)[inputs.image_index, 0]
-        return self.recall(
-            fingerprints(picture[:, None], inputs.head_bbox), lambda heads: self._ask(_some(inputs, heads))
-        )
+        pictures, boxes = fingerprints(inputs.image), fingerprints(inputs.head_bbox)
+        keys = [(pictures[image], box) for image, box in zip(inputs.image_index.tolist(), boxes, strict=True)]
+        return self.recall(keys, lambda heads: self._ask(_some(inputs, heads)))
 
     @torch.no_grad()
     def _ask(self, inputs: SceneInputs) -> Float[Tensor, "n h w"]:

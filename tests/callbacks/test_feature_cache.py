@@ -5,7 +5,7 @@ import torch
 
 from gaze.backbones.conv_vit import ConvViT
 from gaze.callbacks.ema import EMA
-from gaze.callbacks.feature_cache import FeatureCache
+from gaze.callbacks.feature_cache import FeatureCache, forget
 from gaze.callbacks.unfreeze import Unfreeze
 from gaze.clip.tiny_random import TinyRandom
 from gaze.datasets.gazefollow import GazeFollow
@@ -70,6 +70,63 @@ def test_each_picture_is_encoded_once_and_training_is_the_same(tmp_path, data, f
     assert list(cached.model.state_dict()) == names
     for one, other in [] if amp else zip(plain.model.head.parameters(), cached.model.head.parameters(), strict=True):
         assert torch.allclose(one, other, atol=2e-3)  # features are rounded to float16
+
+
+@pytest.mark.parametrize(("storage", "tolerance"), [("float16", 2e-3), ("int8", 2e-2)])
+def test_kept_on_disk_training_is_the_same_cold_and_warm(tmp_path, data, storage, tolerance):
+    def fit(name, **options):
+        run = trainer(
+            tmp_path / name, data, {"feature_cache": FeatureCache(storage=storage, **options)} if options else {}
+        )
+        losses, step = [], run.train_step
+        run.train_step = lambda batches: (terms := step(batches), losses.append(float(terms["loss"])))[0]
+        run.fit()
+        return torch.tensor(losses), run.model.backbone.seen
+
+    home = str(tmp_path / "features")
+    plain, _ = fit("plain")
+    memory, seen = fit("memory", gigabytes=1.0)
+    cold, once = fit("cold", dir=home)
+    warm, never = fit("warm", dir=home)
+    assert (seen, once, never) == (12, 13, 1)  # one picture tells whether what is kept is what the backbone says
+    assert torch.equal(memory, cold)
+    assert torch.equal(cold, warm)
+    assert (plain - cold).abs().max() < tolerance * plain.abs().max()
+
+
+def test_changed_weights_and_sizes_find_nothing_on_disk(tmp_path, data):
+    home = str(tmp_path / "features")
+    for name, change in {
+        "first": lambda model: None,
+        "weights": lambda model: next(model.backbone.requires_grad_(False).parameters()).mul_(1.01),
+        "format": lambda model: None,
+    }.items():
+        run = trainer(tmp_path / name, data, {"feature_cache": FeatureCache(dir=home)}, amp=name == "format")
+        change(run.model)
+        run.fit()
+        assert run.model.backbone.seen == 13, name
+    assert len(list((tmp_path / "features").iterdir())) == 3
+
+
+def test_weights_that_change_under_way_find_nothing():
+    backbone = Counted([8, 8], width=16, heads=2).requires_grad_(False).eval()
+    cache, pictures = FeatureCache(), torch.rand(2, 3, 16, 16)
+    for factor, expected in ((1.0, 2), (1.0, 2), (1.01, 4)):
+        if factor != 1.0:
+            next(backbone.parameters()).mul_(factor)
+        cache._remember(backbone)
+        backbone(pictures)
+        assert backbone.seen == expected
+
+
+def test_what_stood_in_the_place_of_forward_stands_there_again(tmp_path):
+    backbone = Counted([8, 8], width=16, heads=2).requires_grad_(False).eval()
+    picture, compute = torch.rand(1, 3, 16, 16), backbone.forward
+    backbone.forward = faster = lambda image: 2 * compute(image)
+    FeatureCache()._remember(backbone)
+    assert torch.allclose(backbone(picture), faster(picture), atol=2e-3)
+    forget(backbone)
+    assert backbone.forward is faster
 
 
 def test_a_backbone_that_trains_is_not_remembered(tmp_path, data):
