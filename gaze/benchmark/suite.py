@@ -12,7 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaze.benchmark.direction_speed import gazetr_training, towers
+from gaze.benchmark.feature_speed import features
 from gaze.benchmark.frame_loader_speed import screen_loader
+from gaze.benchmark.gazeformer_speed import gazeformer_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
@@ -56,6 +59,10 @@ def workloads(
         "screen_loader": lambda: iter([screen_loader(rounds)]),
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
+        "features": lambda: features(rounds, hardware),
+        "gazetr": lambda: gazetr_training(rounds, hardware),
+        "gazeformer": lambda: gazeformer_training(rounds, hardware),
+        "towers": lambda: towers(rounds, hardware),
         "moe": lambda: moe_training(rounds, hardware),
         "raster": lambda: raster_training(rounds, hardware),
         "raster_views": lambda: iter([raster_views(rounds, hardware)]),
