@@ -91,15 +91,18 @@ def gazeformer_training(
     hardware: Hardware,
     small: bool = False,
     tower: Callable[[], FrozenTower] = vit_b32,
-    texts: Callable[[], nn.Module] = TextTower,
-    network: str = "resnet50",
+    texts: Callable[[], nn.Module] | None = None,
+    network: str | None = None,
 ) -> Iterator[Result]:
     """The model of conf/model/gazeformer (CLIP ViT-B/32, ResNet-50, fusion=small) with random weights.
 
-    Then its stages: in that row `published` is our whole step in bfloat16, so that each ratio is one over a stage's share.
+    A quick run has a ResNet-18 and a text tower of two blocks. Then its stages: in that row `published`
+    is our whole step in bfloat16, so that each ratio is one over a stage's share.
     """
     torch.manual_seed(0)
     device, faces = hardware.device, FEW if small else FACES
+    network = network or ("resnet18" if small else "resnet50")
+    texts = texts or partial(TextTower, depth=2 if small else 12)
     clip = tower()
     model = gazeformer(clip, network).to(device)
     text = texts().to(device).eval()
