@@ -119,7 +119,7 @@ class NaiveExperts(nn.Module):
 
     def __init__(self, mixture: Mixture) -> None:
         super().__init__()
-        self.router, self.experts = copy.deepcopy(mixture.router), nn.ModuleList(_separate(mixture))
+        self.router, self.experts = copy.deepcopy(mixture.router), nn.ModuleList(separate(mixture))
 
     def forward(self, tokens: Float[Tensor, "b k d"]) -> Float[Tensor, "b k d"]:
         flat = tokens.flatten(0, 1)
@@ -132,7 +132,7 @@ class NaiveExperts(nn.Module):
         return found.view_as(tokens)
 
 
-def _separate(mixture: Mixture) -> Iterator[SwiGLU]:
+def separate(mixture: Mixture) -> Iterator[SwiGLU]:
     """The experts of a mixture, each a module of its own."""
     for up, down in zip(mixture.experts.up, mixture.experts.down, strict=True):
         expert = SwiGLU(up.shape[0], down.shape[0]).to(up.device)

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from gaze.benchmark.direction_speed import gazetr_training, towers
 from gaze.benchmark.face_loader_speed import faces_loader
+from gaze.benchmark.feature_speed import features
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
+from gaze.benchmark.gazeformer_speed import gazeformer_training
 from gaze.benchmark.head_loader_speed import head_loader
 from gaze.benchmark.head_step_speed import head_step
 from gaze.benchmark.itracker_speed import itracker_training
@@ -75,6 +78,9 @@ def workloads(
         "itracker": Workload("pog", lambda: itracker_training(rounds, hardware, small)),
         "screen_loader": Workload("pog", lambda: screen_loader(rounds, hardware, small)),
         "faces_loader": Workload("gazeformer", lambda: faces_loader(rounds, hardware, small)),
+        "gazetr": Workload("gazeformer", lambda: gazetr_training(rounds, hardware, small)),
+        "gazeformer": Workload("gazeformer", lambda: gazeformer_training(rounds, hardware, small)),
+        "towers": Workload("gazeformer", lambda: towers(rounds, hardware, small)),
         "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware))),
         "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware)])),
         "moe": Workload("gazeformer", lambda: moe_training(rounds, hardware)),
@@ -85,6 +91,7 @@ def workloads(
         "redirector": Workload("gazegaussian", lambda: redirector(rounds, hardware)),
         "head_step": Workload("gazegaussian", lambda: head_step(rounds, hardware, small)),
         "head_loader": Workload("gazegaussian", lambda: head_loader(rounds, hardware, small)),
+        "features": Workload("shared", lambda: features(rounds, hardware, small)),
         "stream": Workload("shared", lambda: stream(rounds)),
         "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),

@@ -48,7 +48,28 @@ class NormedAttention(nn.Module):
         query, key, value = rearrange(self.qkv(tokens), "b k (s a d) -> s b a k d", s=3, a=self.heads)
         mask = None if seen is None else seen[:, None, None, :]
         query, key = self.query_norm(query), self.key_norm(key)
-        return self.out(rearrange(F.scaled_dot_product_attention(query, key, value, mask), "b a k d -> b k (a d)"))
+        attend = in_products if slow_backward(query) else F.scaled_dot_product_attention
+        return self.out(rearrange(attend(query, key, value, mask), "b a k d -> b k (a d)"))
+
+
+def slow_backward(query: Tensor) -> bool:
+    """Will torch's fused attention go back through these tokens slowly? In bfloat16 a CPU takes nine times the forward pass."""
+    short = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return short and query.requires_grad and not torch.compiler.is_compiling()
+
+
+def in_products(
+    query: Float[Tensor, "b a q d"],
+    key: Float[Tensor, "b a k d"],
+    value: Float[Tensor, "b a k d"],
+    mask: Bool[Tensor, "b 1 1 k"] | None = None,
+) -> Float[Tensor, "b a q d"]:
+    """Attention written out, in float32 whatever the number format: for some hundred tokens, whose scores fit in a cache."""
+    with torch.autocast(query.device.type, enabled=False):
+        scores = query.float() * query.shape[-1] ** -0.5 @ key.float().mT
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        return (scores.softmax(-1) @ value.float()).to(value.dtype)
 
 
 class DirectionBlock(nn.Module):

@@ -33,7 +33,8 @@ def settings_digest(module: nn.Module) -> str:
 
 def changes(module: nn.Module) -> tuple[tuple[int, int], ...]:
     """Where the weights lie and how often they were written to: equal as long as they are the same."""
-    return tuple((value.data_ptr(), value._version) for _, value in _tensors(module))
+    # Tensors of inference mode don't count, and are not written to outside it
+    return tuple((value.data_ptr(), 0 if value.is_inference() else value._version) for _, value in _tensors(module))
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

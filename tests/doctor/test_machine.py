@@ -49,6 +49,8 @@ def test_memory_that_is_promised_to_caches(monkeypatch):
     assert level == "warning"
     assert "takes up to 8 GB, and 6 GB are free; lower gigabytes" in said
     assert only(machine.memory, case(callback={"feature_cache": {"gigabytes": 8.0}}))[0] == "ok"  # it is not chosen
+    on_disk = {"feature_cache": {"_target_": "x", "gigabytes": 8.0, "dir": "features"}}
+    assert only(machine.memory, case(callback=on_disk))[0] == "ok"
 
 
 def test_shared_memory_for_workers(monkeypatch):
