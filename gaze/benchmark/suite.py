@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
@@ -24,6 +25,7 @@ from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.scene_speed import SceneSpeed
+from gaze.benchmark.screen_latency_speed import compiled_screen, screen_latency
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
 from gaze.benchmark.stream_speed import stream
@@ -55,6 +57,9 @@ def workloads(
         "loader": lambda: iter([loader(rounds, size)]),
         "screens": lambda: iter([screen_training(rounds, samples, hardware)]),
         "itracker": lambda: itracker_training(rounds, hardware),
+        "screen_latency": lambda: screen_latency(rounds, hardware),
+        "compiled_screen": lambda: compiled_screen(rounds, hardware),
+        "exports": lambda: exports(rounds, hardware),
         "screen_loader": lambda: iter([screen_loader(rounds)]),
         "prompts": lambda: iter(prompts(rounds, hardware)),
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
