@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.benchmark.clock import interleaved
@@ -16,8 +19,12 @@ from gaze.benchmark.itracker_speed import SIDE, itracker, last
 from gaze.benchmark.limits import product_rate
 from gaze.benchmark.result import Result
 from gaze.benchmark.screen_speed import FORMATS, first_version, shared, sized
+from gaze.export.format import Traced
+from gaze.export.formats import FORMATS as FILES
+from gaze.export.screen_graph import ScreenGraph
 from gaze.folding import folded
 from gaze.hardware import Hardware
+from gaze.models.screen import STREAMS
 from gaze.types import ScreenInputs
 
 Calls = dict[str, Callable[[], Tensor]]
@@ -29,7 +36,7 @@ def screen_latency(rounds: int, hardware: Hardware, small: bool = False) -> Iter
     In the published way, and in the fair one, frames come one by one and each eye goes through the network by itself.
     """
     for frames in (1,) if small else (1, 8):
-        yield _itracker(rounds, hardware, frames)
+        yield _itracker(rounds, hardware, frames, file=not small)
     if not small:
         yield _recommended(rounds, hardware)
 
@@ -50,7 +57,7 @@ def compiled_screen(rounds: int, hardware: Hardware) -> Iterator[Result]:
         yield _result(f"point of gaze compiled, a frame, {about}", 1, rounds, hardware, calls, calls["published"]())
 
 
-def _itracker(rounds: int, hardware: Hardware, frames: int) -> Result:
+def _itracker(rounds: int, hardware: Hardware, frames: int, file: bool) -> Result:
     torch.manual_seed(0)
     model, inputs = itracker().to(hardware.device).eval(), sized(frames, SIDE, SIDE).to(hardware.device)
     given, last_given = (
@@ -64,6 +71,8 @@ def _itracker(rounds: int, hardware: Hardware, frames: int) -> Result:
         "fair": partial(_one_by_one, ITrackerReference(moved), last_given, amp=True),
     }
     calls |= {name: partial(predicted, ours, seen, amp=name == "bf16") for name in FORMATS}
+    if file and hardware.device.type == "cpu":
+        calls["fp32, ONNX Runtime"] = _in_a_file(model, inputs)
     right = _one_by_one(ITrackerReference(model, nn.LocalResponseNorm), given)
     name = f"iTracker, {frames} {'frame' if frames == 1 else 'frames'}"
     return _result(name, frames, rounds, hardware, calls, right, {"bf16": 2.0})
@@ -80,6 +89,23 @@ def _recommended(rounds: int, hardware: Hardware) -> Result:
     calls |= {name: partial(predicted, one, seen, amp=name == "bf16") for name in FORMATS}
     calls |= {f"{name}, not folded": partial(predicted, plain, seen, amp=name == "bf16") for name in FORMATS}
     return _result("point of gaze, a frame", 1, rounds, hardware, calls, predicted(model, inputs))
+
+
+def _in_a_file(model: nn.Module, inputs: ScreenInputs) -> Callable[[], Tensor]:
+    """What the model says from an ONNX file, in the threads that PyTorch has."""
+    names = (*STREAMS, "geometry")
+    graph, traced_with = ScreenGraph(model, inside=False).eval(), sized(3, SIDE, SIDE)
+    example = {name: getattr(traced_with, name) for name in names}
+    batch = Dim("batch")
+    dynamic = {name: {0: batch} for name in names}
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        outputs = list(graph(**example))
+        program = torch.export.export(graph, (), example, dynamic_shapes=dynamic)
+        traced = Traced(graph, example, program, outputs, dynamic)
+        FILES["onnx"].write(traced, Path(folder, "itracker.onnx"), "{}", "iTracker", None)
+        call, _ = FILES["onnx"].open(Path(folder, "itracker.onnx"))
+    given = {name: getattr(inputs, name) for name in names}
+    return lambda: call(given)["point_cm"]
 
 
 @torch.inference_mode()
