@@ -23,6 +23,12 @@ from tests.export.screen_runs import write_screen_run
 from tests.models.screens import composed, looks
 
 LARGE = 12_000_000  # parameters
+LIGHT = ("tiny", "lite", "pog_mobile", "pog_affnet", "gazelle_small")  # the rest takes minutes
+MODELS = [
+    pytest.param(name, marks=[] if name.endswith(LIGHT) else pytest.mark.large)
+    for name in groups.names("model")
+    if not name.startswith("gazegaussian")
+]
 
 
 def draw(model: nn.Module) -> nn.Module:
@@ -74,8 +80,7 @@ def given_to(name: str) -> object:
     return SceneInputs(image, boxes, torch.tensor([0, 1]))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in groups.names("model") if not n.startswith("gazegaussian")])
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_says_what_it_said(name):
     torch.manual_seed(0)
     model = build_model(composed(name), with_weights=False)

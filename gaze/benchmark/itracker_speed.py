@@ -17,7 +17,7 @@ from gaze.benchmark.clock import interleaved
 from gaze.benchmark.itracker_reference import ITrackerReference, Streams, streams, training_step
 from gaze.benchmark.limits import product_rate
 from gaze.benchmark.result import Result
-from gaze.benchmark.screen_speed import FORMATS
+from gaze.benchmark.screen_speed import FORMATS, sized
 from gaze.fusions.itracker import ITracker
 from gaze.hardware import Hardware
 from gaze.heads.point import PointHead
@@ -36,7 +36,7 @@ def itracker_training(rounds: int, hardware: Hardware, small: bool = False) -> I
     """
     samples, device = (1 if small else 16), hardware.device
     torch.manual_seed(0)
-    model, inputs = itracker().to(device).train(), crops(samples).to(device)
+    model, inputs = itracker().to(device).train(), sized(samples, SIDE, SIDE).to(device)
     truth = torch.tensor([3.0, -4.0], device=device).expand(samples, 2)
     right = ITrackerReference(copy.deepcopy(model), nn.LocalResponseNorm)
     expected = float(F.mse_loss(right(*streams(model, inputs)), truth).detach())
@@ -72,13 +72,6 @@ def itracker() -> ScreenModel:
     trunks = {name: ITrackerTower([SIDE, SIDE], caffe=False) for name in ("face", "eyes")}
     fusion = partial(ITracker, cells=144, eyes=[128], face=[128, 64], grid=[256, 128])
     return ScreenModel(trunks, fusion, PointHead)
-
-
-def crops(samples: int, side: int = SIDE) -> ScreenInputs:
-    """Noise, as floats in [0, 1], and boxes."""
-    draws = torch.Generator().manual_seed(samples)
-    face, left, right = (torch.rand(samples, 3, side, side, generator=draws) for _ in STREAMS)
-    return ScreenInputs(face, left, right, torch.rand(samples, 12, generator=draws))
 
 
 def last(inputs: ScreenInputs) -> ScreenInputs:

@@ -33,7 +33,7 @@ def screen_training(rounds: int, samples: int, hardware: Hardware, face_size: in
     These are two models, so there are no answers to compare; what both must do is take their step, which the loss
     being finite shows. Ours trains as conf/hardware/cuda has it, channels last, and the fair peer in bfloat16 too.
     """
-    device, crops = hardware.device, _crops(samples, face_size, eye_size)
+    device, crops = hardware.device, sized(samples, face_size, eye_size)
     inputs, truth = crops.to(device), torch.zeros(samples, 2, device=device)
     first = _Steps(first_version(), inputs, truth, torch.contiguous_format)
     ours = _Steps(shared(face_size, eye_size), inputs, truth, torch.channels_last)
@@ -89,7 +89,8 @@ class _Steps:
         return loss.detach()
 
 
-def _crops(samples: int, face_size: int, eye_size: int) -> ScreenInputs:
+def sized(samples: int, face_size: int, eye_size: int) -> ScreenInputs:
+    """Noise, as floats in [0, 1], and boxes."""
     draws = torch.Generator().manual_seed(samples)
     face, left, right = (torch.rand(samples, 3, n, n, generator=draws) for n in (face_size, eye_size, eye_size))
     return ScreenInputs(face, left, right, torch.rand(samples, 12, generator=draws))

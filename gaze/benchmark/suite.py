@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from gaze.benchmark.direction_speed import gazetr_training, towers
+from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.feature_speed import features
 from gaze.benchmark.frame_loader_speed import screen_loader
@@ -29,6 +30,7 @@ from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
 from gaze.benchmark.scene_speed import scene_training
+from gaze.benchmark.screen_latency_speed import screen_latency
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
 from gaze.benchmark.stream_speed import stream
@@ -61,6 +63,7 @@ def workloads(
 ) -> Suite:
     """Name -> what is measured. The model is built when the first needs it."""
     scene = cache(lambda: FrameSpeed(model(), size, hardware, rounds))
+    screens = (2, hardware, 128, 64) if small else (samples, hardware)
     return {
         "train": Workload("gazelle", lambda: (scene().train(n) for n in persons)),
         "latency": Workload("gazelle", lambda: (scene().latency(n) for n in persons)),
@@ -74,8 +77,9 @@ def workloads(
             "gazelle", lambda: (measure() for measure in (partial(gazefollow_auc, rounds), partial(vat_auc, rounds)))
         ),
         "loader": Workload("gazelle", lambda: loader(rounds, hardware, size, small)),
-        "screens": Workload("pog", lambda: iter([screen_training(rounds, samples, hardware)])),
+        "screens": Workload("pog", lambda: iter([screen_training(rounds, *screens)])),
         "itracker": Workload("pog", lambda: itracker_training(rounds, hardware, small)),
+        "screen_latency": Workload("pog", lambda: screen_latency(rounds, hardware, small)),
         "screen_loader": Workload("pog", lambda: screen_loader(rounds, hardware, small)),
         "faces_loader": Workload("gazeformer", lambda: faces_loader(rounds, hardware, small)),
         "gazetr": Workload("gazeformer", lambda: gazetr_training(rounds, hardware, small)),
@@ -92,6 +96,7 @@ def workloads(
         "head_step": Workload("gazegaussian", lambda: head_step(rounds, hardware, small)),
         "head_loader": Workload("gazegaussian", lambda: head_loader(rounds, hardware, small)),
         "features": Workload("shared", lambda: features(rounds, hardware, small)),
+        "exports": Workload("shared", lambda: exports(rounds, hardware, small)),
         "stream": Workload("shared", lambda: stream(rounds)),
         "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),

@@ -8,6 +8,7 @@ import torch
 from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
+from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.frame_loader_speed import usual
 from gaze.benchmark.head_loader_speed import head_loader
 from gaze.benchmark.head_step_speed import made, our_gradients, published_gradients
@@ -21,6 +22,7 @@ from gaze.benchmark.redirector_speed import Shape as Head
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
+from gaze.benchmark.screen_latency_speed import screen_latency
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import Workload, chosen, workloads
@@ -28,6 +30,7 @@ from gaze.benchmark.trainer_speed import Shape as Steps
 from gaze.benchmark.trainer_speed import overhead
 from gaze.clip.tiny_random import TinyRandom
 from gaze.errors import UserError
+from gaze.export import verification
 from gaze.fusions.pooled_gaze import PooledGaze
 from gaze.hardware import Hardware
 from gaze.heads.heatmap_decoder import HeatmapDecoder
@@ -88,6 +91,19 @@ def test_the_published_itracker_and_ours_have_the_same_loss():
     (result,) = itracker_training(1, Hardware("cpu"), small=True)
     assert [row["ours"] for row in result.rows()] == ["fp32", "bf16"]
     assert all(row["same"] and row["limit_share"] > 0 for row in result.rows()), result
+
+
+def test_a_frame_of_the_published_itracker_and_of_ours_are_the_same_point():
+    (result,) = screen_latency(1, Hardware("cpu"), small=True)
+    assert [row["ours"] for row in result.rows()] == ["fp32", "bf16"]
+    assert all(row["same"] and row["limit_share"] > 0 for row in result.rows()), result
+
+
+def test_a_file_says_what_its_model_says(monkeypatch):
+    monkeypatch.setattr(verification, "SECONDS", 0.0)
+    (result,) = exports(1, Hardware("cpu"), small=True)
+    assert [row["ours"] for row in result.rows()] == ["pt2"]
+    assert all(row["same"] for row in result.rows()), result
 
 
 def test_kept_texts_and_faces_say_what_new_ones_do():
