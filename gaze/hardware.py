@@ -34,7 +34,8 @@ class Hardware:
         device: "auto" (CUDA when there is one), "cpu", "cuda" or "cuda:1".
         amp_dtype: "bfloat16", or "float16" with a loss scaler; used when the trainer's `amp` is on.
         frozen_dtype: how weights that don't train are kept for a model that runs with `amp`: "amp", cast once beside
-            the float32 ones, or "float32", cast in each forward pass. Compiled and sharded models do the latter.
+            the float32 ones, or "float32", cast in each forward pass, and torch's own attention. Compiled and sharded
+            models do the latter.
         distributed: join the replicas that were started; equal gradients on all of them (DDP).
         launcher: what starts replicas: "torchrun", or "slurm" for tasks that srun starts.
         timeout_s: seconds after which a step that waits for another replica fails.

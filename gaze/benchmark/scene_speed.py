@@ -195,7 +195,9 @@ def small_model() -> GazeLLE:
 
 def comparable(backbone: torch.nn.Module, size: tuple[int, int] = (64, 64)) -> GazeLLE:
     """A GazeLLE on a backbone, whose answers the published code could give."""
-    return GazeLLE(backbone, partial(HeatmapDecoder, size=size, head_mask="reference", antialias=True))
+    return GazeLLE(
+        backbone, partial(HeatmapDecoder, size=size, head_mask="reference", antialias=True, resize="probabilities")
+    )
 
 
 def scene_training(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from gaze.geometry import angular_error
 from gaze.losses.loss import Loss
 from gaze.losses.teacher import check_teacher
+from gaze.lowered import Lowered
 from gaze.recall import Recall, fingerprints
 from gaze.schedules import Schedule
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, Progress
@@ -47,6 +50,7 @@ class DirectionDistillation(Loss):
             raise ValueError(f"direction_distillation.sureness is {sureness}; expected a number from 0 on")
         check_teacher(teacher, DirectionInputs, "direction_distillation")
         self.teacher = teacher.requires_grad_(False).eval()
+        self.lowered = Lowered(teacher, torch.bfloat16, everything=True) if amp else nullcontext()
         self.sureness, self.amp = sureness, amp
         self.recall = Recall(gigabytes, "the teacher of direction_distillation") if gigabytes else None
 
@@ -72,7 +76,7 @@ class DirectionDistillation(Loss):
 
     @torch.no_grad()
     def _say(self, inputs: DirectionInputs) -> Float[Tensor, "b n"]:
-        with torch.autocast(inputs.face.device.type, torch.bfloat16, enabled=self.amp):
+        with torch.autocast(inputs.face.device.type, torch.bfloat16, enabled=self.amp), self.lowered:
             said: DirectionPrediction = self.teacher(inputs)
         columns = [nn.functional.normalize(said.gaze.float(), dim=-1)]
         if said.concentration is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from gaze.losses.loss import Loss
 from gaze.losses.teacher import check_teacher
+from gaze.lowered import Lowered
 from gaze.recall import Recall, fingerprints
 from gaze.schedules import Schedule, value_at
 from gaze.types import Batch, Progress, SceneInputs, ScenePrediction
@@ -53,6 +55,7 @@ class HeatmapDistillation(Loss):
         super().__init__(weight)
         check_teacher(teacher, SceneInputs, "heatmap_distillation")
         self.teacher = teacher.requires_grad_(False).eval()
+        self.lowered = Lowered(teacher, torch.bfloat16, everything=True) if amp else nullcontext()
         self.temperature = temperature
         size = image_size or getattr(teacher, "image_size", None)
         self.image_size = None if size is None else (size[0], size[1])
@@ -82,7 +85,7 @@ class HeatmapDistillation(Loss):
     def _ask(self, inputs: SceneInputs) -> Float[Tensor, "n h w"]:
         if self.image_size is not None and inputs.image.shape[-2:] != self.image_size:
             inputs = replace(inputs, image=F.interpolate(inputs.image, self.image_size, mode="bilinear"))
-        with torch.autocast(inputs.image.device.type, torch.bfloat16, enabled=self.amp):
+        with torch.autocast(inputs.image.device.type, torch.bfloat16, enabled=self.amp), self.lowered:
             return self.teacher(inputs).heatmap
 
 

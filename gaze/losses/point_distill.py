@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from gaze.landmarks.points import DEFAULT
 from gaze.losses.loss import Loss
 from gaze.losses.point import standardised_error
 from gaze.losses.teacher import check_teacher
+from gaze.lowered import Lowered
 from gaze.schedules import Schedule
 from gaze.screens.mirror import mirrored_inputs
 from gaze.types import Batch, Progress, ScreenInputs, ScreenPrediction
@@ -63,6 +65,7 @@ class PointDistillation(Loss):
             raise ValueError(f"gate_cm {gate_cm}, beta {beta}, features {features}; expected numbers from 0 on")
         check_teacher(teacher, ScreenInputs, "point_distillation")
         self.teacher = teacher.requires_grad_(False).eval()
+        self.lowered = Lowered(teacher, torch.bfloat16, everything=True) if amp else nullcontext()
         self.gate_cm, self.beta, self.features, self.mirror, self.amp = gate_cm, beta, features, mirror, amp
         self.landmarks = tuple(landmarks or DEFAULT)
         face, eye = face_size or getattr(teacher, "face_size", None), eye_size or getattr(teacher, "eye_size", None)
@@ -100,7 +103,7 @@ class PointDistillation(Loss):
             inputs, **{name: self._sized(getattr(inputs, name), size) for name, size in self.sizes.items()}
         )
         device = next(image.device for name in self.sizes if (image := getattr(inputs, name)) is not None)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.amp):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.amp), self.lowered:
             seen: ScreenPrediction = self.teacher(inputs).float32()
             if not self.mirror:
                 return seen.point, seen.features

@@ -37,7 +37,7 @@ def test_a_file_says_what_the_published_code_says():
     assert onnx["same"]
 
 
-def test_pictures_at_once_are_compared_too():
+def test_pictures_at_once_and_maps_that_are_resized_are_compared_too():
     (row,) = (
         FrameSpeed(frame_speed.small_model(), (224, 224), Hardware("cpu"), 1).latency(2, images=2, fp32=False).rows()
     )
