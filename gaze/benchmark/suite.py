@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gaze.benchmark.annotation_memory import label_memory
 from gaze.benchmark.frame_loader_speed import screen_loader
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
@@ -67,6 +68,7 @@ def workloads(
         "logging": lambda: waiting(rounds),
         "startup": lambda: iter([startup(rounds)]),
         "sweep": lambda: iter([sweep()]),
+        "annotations": lambda: label_memory(rounds, hardware),
     }
 
 
