@@ -17,6 +17,7 @@ from gaze.benchmark.clock import Timing
 from gaze.benchmark.result import Result
 from gaze.datasets.annotations import Rows, SceneLabels, pack
 from gaze.hardware import Hardware
+from gaze.heap import give_back
 
 ROWS, SMALL = 1_000_000, 50_000
 PIECE = 10_000  # rows that are made at once, as a reader of files makes them
@@ -101,6 +102,7 @@ def _measured(make: Callable[[int], Any], rows: int) -> tuple[int, int, float]:
     before = _own()
     labels = make(rows)
     gc.collect()
+    give_back()  # as our loader does before it starts its workers
     parent = _own() - before
     context = multiprocessing.get_context("fork")
     pipes = [context.Pipe(duplex=False) for _ in range(WORKERS)]
