@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Subset
 
 from gaze import replicas, sharding
+from gaze.compilation import MODES, Compilation, with_any_number_of_rows
 from gaze.loader import Loader
 from gaze.loading import outlive_signals
 from gaze.lowered import Lowered
@@ -44,7 +45,9 @@ class Hardware:
             the parameters from which a member of a ModuleList or Sequential is one.
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
-        compile: None, or a torch.compile backend such as "inductor".
+        compile: None, or a torch.compile backend such as "inductor". Validation is not compiled.
+        compile_mode: of inductor: None, "default" or "max-autotune-no-cudagraphs". Modes with CUDA graphs keep results where the
+            next step writes, and figures of a step are read later.
         channels_last: store images and convolution weights as NHWC.
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
         deterministic: refuse operations whose result varies from run to run; "warn" only says which there are.
@@ -71,6 +74,7 @@ class Hardware:
         find_unused_parameters: bool = False,
         sync_batchnorm: bool = False,
         compile: str | None = None,
+        compile_mode: str | None = None,
         channels_last: bool = False,
         workers: int = 2,
         augment_on: str = "auto",
@@ -90,7 +94,13 @@ class Hardware:
             raise ValueError(f"hardware.loader_timeout_s is {loader_timeout_s}; expected seconds above 0, or null")
         self.amp_dtype, self.loader_timeout_s = NUMBER_FORMATS[amp_dtype], loader_timeout_s
         self.keep_lowered = frozen_dtype == "amp"
-        self.find_unused_parameters, self.compile = find_unused_parameters, compile
+        if compile_mode is not None and (compile_mode not in MODES or compile != "inductor"):
+            raise ValueError(
+                f"hardware.compile_mode is {compile_mode!r} with hardware.compile={compile}; expected null, or with inductor one "
+                f"of {', '.join(MODES)}"
+            )
+        self.find_unused_parameters, self.compile, self.compile_mode = find_unused_parameters, compile, compile_mode
+        self.compilation = Compilation() if compile else None
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
@@ -132,7 +142,10 @@ class Hardware:
 
     def place(self, thing: R) -> R:
         """A batch on the device, its 8-bit images as float in [0, 1]."""
-        return thing.map(self._placed)
+        placed = thing.map(self._placed)
+        if self.compile:
+            with_any_number_of_rows(placed)
+        return placed
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The module to call for training: `model`, on the device, compiled and replicated as asked.
@@ -156,7 +169,11 @@ class Hardware:
             model.to(self.device)
         if self.channels_last and not self.shard:  # FSDP2 divides rows of contiguous weights only
             model.to(memory_format=torch.channels_last)
-        return torch.compile(model, backend=self.compile) if self.compile else model  # type: ignore[return-value]
+        if self.compilation is None:
+            return model
+        self.compilation.expect()
+        net: nn.Module = torch.compile(model, backend=self.compile, mode=self.compile_mode)  # type: ignore[assignment, arg-type]
+        return net
 
     def autocast(self, enabled: bool) -> torch.autocast:
         """The context in which the model runs."""

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from gaze.errors import UserError
+from gaze.heap import give_back
 from gaze.types import collate
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,10 @@ class Loader(DataLoader):
             super().__init__(dataset, collate_fn=collate, **kwargs)
 
     def _get_iterator(self) -> _BaseDataLoaderIter:
-        return _Watching(self) if self.num_workers > 0 else super()._get_iterator()
+        if self.num_workers == 0:
+            return super()._get_iterator()
+        give_back()  # before workers are forked, who would keep it alive
+        return _Watching(self)
 
 
 class _Tried(TorchDataset):

@@ -42,7 +42,7 @@ class Record:
     def map(self: R, fn: Callable[[Tensor], Tensor]) -> R:
         """This record with `fn` applied to every tensor in it."""
         new: dict[str, Any] = {}
-        for name in _layout(type(self)):  # type: ignore[arg-type]
+        for name in layout(type(self)):  # type: ignore[arg-type]
             value = getattr(self, name)
             new[name] = (
                 fn(value) if isinstance(value, Tensor) else value.map(fn) if isinstance(value, Record) else value
@@ -315,7 +315,7 @@ def collate(samples: Sequence[R]) -> R:
     """
     kind = type(samples[0])
     new: dict[str, Any] = {}
-    for name, how in _layout(kind).items():  # type: ignore[arg-type]
+    for name, how in layout(kind).items():  # type: ignore[arg-type]
         values = [getattr(s, name) for s in samples]
         absent = sum(v is None for v in values)
         if absent == len(values):
@@ -334,7 +334,7 @@ def collate(samples: Sequence[R]) -> R:
 
 
 @cache
-def _layout(kind: type[Record]) -> dict[str, str]:
+def layout(kind: type[Record]) -> dict[str, str]:
     """The fields of a record, and how each is collated; `dataclasses.fields` would look it up anew for every sample."""
     return {f.name: f.metadata.get("collate", "stack") for f in fields(kind)}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from gaze.benchmark.annotation_memory import label_memory
 from gaze.benchmark.direction_speed import gazetr_training, towers
 from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.face_loader_speed import faces_loader
@@ -97,6 +98,7 @@ def workloads(
         "head_loader": Workload("gazegaussian", lambda: head_loader(rounds, hardware, small)),
         "features": Workload("shared", lambda: features(rounds, hardware, small)),
         "exports": Workload("shared", lambda: exports(rounds, hardware, small)),
+        "annotations": Workload("shared", lambda: label_memory(rounds, hardware, small)),
         "stream": Workload("shared", lambda: stream(rounds)),
         "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),

@@ -53,6 +53,8 @@ class Log(Callback):
     def step_end(self, trainer: Trainer, terms: Mapping[str, Tensor]) -> None:
         self.unread.append(terms)
         self.steps += 1
+        if trainer.hardware.compilation is not None:
+            trainer.hardware.compilation.look(trainer.progress.step)
         if trainer.progress.step % self.every_steps == 0:
             self._write(trainer)
 
@@ -116,6 +118,8 @@ class Log(Callback):
         figures |= {"train/lr" if i == 0 else f"train/lr_{i}": rate for i, rate in enumerate(rates)}
         samples = self.steps * trainer.plan.batch_size * trainer.accumulate * trainer.hardware.replicas
         figures["train/samples_per_s"] = samples / max(time.perf_counter() - self.since, 1e-9)
+        if trainer.hardware.compilation is not None:
+            figures |= {f"train/{name}": value for name, value in trainer.hardware.compilation.figures().items()}
         self._record(trainer, figures)
         self.sums, self.counts = {}, {}
         self._restart_clock()
