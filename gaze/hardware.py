@@ -17,6 +17,7 @@ from torch.utils.data import Subset
 from gaze import replicas, sharding
 from gaze.loader import Loader
 from gaze.loading import outlive_signals
+from gaze.recomputing import recompute
 from gaze.replicas import ReplicaError
 from gaze.seeds import mix
 from gaze.types import Record
@@ -40,6 +41,8 @@ class Hardware:
             the parameters from which a member of a ModuleList or Sequential is one.
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
+        checkpoint_activations: modules that keep only their inputs for the backward pass, and compute the rest again there,
+            for what does not fit: globs over names, such as "backbone.blocks.*".
         compile: None, or a torch.compile backend such as "inductor".
         channels_last: store images and convolution weights as NHWC.
         workers: loader processes per replica; 0 loads in the main process. The samples do not depend on it.
@@ -62,6 +65,7 @@ class Hardware:
         shard_units: int | Sequence[str] = 1_000_000,
         find_unused_parameters: bool = False,
         sync_batchnorm: bool = False,
+        checkpoint_activations: Sequence[str] = (),
         compile: str | None = None,
         channels_last: bool = False,
         workers: int = 2,
@@ -77,6 +81,7 @@ class Hardware:
             raise ValueError(f"hardware.loader_timeout_s is {loader_timeout_s}; expected seconds above 0, or null")
         self.amp_dtype, self.loader_timeout_s = NUMBER_FORMATS[amp_dtype], loader_timeout_s
         self.find_unused_parameters, self.compile = find_unused_parameters, compile
+        self.checkpoint_activations = [*checkpoint_activations]
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
@@ -109,6 +114,7 @@ class Hardware:
         """The model on the device, with its weights divided if asked for. To be done before an optimizer holds them."""
         if self.sync_batchnorm and self.replicas > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # swaps the layers inside; their names stay
+        recompute(model, self.checkpoint_activations, self.compile is not None)
         if self.shard:
             from torch.distributed.device_mesh import init_device_mesh
 
