@@ -60,7 +60,7 @@ def workloads(
         "faces_cached": lambda: iter([faces_cached(rounds, hardware)]),
         "moe": lambda: moe_training(rounds, hardware),
         "raster": lambda: raster_training(rounds, hardware),
-        "raster_views": lambda: iter([raster_views(rounds, hardware)]),
+        "raster_views": lambda: raster_views(rounds, hardware),
         "fusion": lambda: iter([fusion_compiled(rounds, hardware)]),
         "renderer": lambda: renderer(rounds, hardware),
         "redirector": lambda: redirector(rounds, hardware),
