@@ -19,6 +19,7 @@ from gaze.compilation import MODES, Compilation, with_any_number_of_rows
 from gaze.loader import Loader
 from gaze.loading import outlive_signals
 from gaze.lowered import Lowered
+from gaze.recomputing import recompute
 from gaze.replicas import ReplicaError
 from gaze.seeds import mix
 from gaze.types import Record
@@ -45,6 +46,8 @@ class Hardware:
             the parameters from which a member of a ModuleList or Sequential is one.
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
+        checkpoint_activations: modules that keep only their inputs for the backward pass, and compute the rest again there,
+            for what does not fit: globs over names, such as "backbone.blocks.*".
         compile: None, or a torch.compile backend such as "inductor". Validation is not compiled.
         compile_mode: of inductor: None, "default" or "max-autotune-no-cudagraphs". Modes with CUDA graphs keep results where the
             next step writes, and figures of a step are read later.
@@ -73,6 +76,7 @@ class Hardware:
         shard_units: int | Sequence[str] = 1_000_000,
         find_unused_parameters: bool = False,
         sync_batchnorm: bool = False,
+        checkpoint_activations: Sequence[str] = (),
         compile: str | None = None,
         compile_mode: str | None = None,
         channels_last: bool = False,
@@ -101,6 +105,7 @@ class Hardware:
             )
         self.find_unused_parameters, self.compile, self.compile_mode = find_unused_parameters, compile, compile_mode
         self.compilation = Compilation() if compile else None
+        self.checkpoint_activations = [*checkpoint_activations]
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
@@ -134,6 +139,7 @@ class Hardware:
         """The model on the device, with its weights divided if asked for. To be done before an optimizer holds them."""
         if self.sync_batchnorm and self.replicas > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # swaps the layers inside; their names stay
+        recompute(model, self.checkpoint_activations, self.compile is not None)
         if self.shard:
             from torch.distributed.device_mesh import init_device_mesh
 

@@ -31,7 +31,7 @@ def measure(cfg: DictConfig) -> None:
         workloads(
             lambda: GazeLLE(build(cfg.backbone), build(cfg.head)),
             (cfg.image_size[0], cfg.image_size[1]),
-            list(cfg.persons),
+            {"train": cfg.persons.train, "frame": cfg.persons.frame},
             hardware,
             cfg.rounds,
             cfg.samples,

@@ -48,6 +48,12 @@ class FrameSpeed(SceneSpeed):
             limits=self.shares(timings, plain),
         )
 
+    def frames(self, people: Sequence[int]) -> Iterator[Result]:
+        """Pictures with so many people, one after the other, and four with one person each at once."""
+        for persons in people:
+            yield self.latency(persons, fp32=False)
+        yield self.latency(1, images=4, fp32=False)
+
     def published(self, scene: Batch) -> Callable[..., Tensor]:
         """Probabilities as the published code computes them."""
         boxes = [scene.inputs.head_bbox[scene.inputs.image_index == i].tolist() for i in range(len(scene.inputs.image))]
@@ -133,30 +139,16 @@ def _bytes(tensor: Tensor) -> Tensor:
     return (tensor * 255).round().to(torch.uint8) if tensor.dim() == 4 else tensor
 
 
-def frames(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
-    """A picture with 1, 5, 10 and 25 people, and 4 with one each: DINOv2 ViT-B/14 at 448 px; in short of a ViT-T."""
-    if small:
-        yield _small(rounds, hardware).latency(5, fp32=False)
-    else:
-        yield from _frames(_large("vit_base_patch14_dinov2", 448, " of ViT-B", rounds, hardware))
-
-
 def frames_640(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
-    """The same of DINOv3 ViT-S/16 at 640 px; in short nothing."""
+    """A picture with 1, 5, 10 and 25 people: DINOv3 ViT-S/16 at 640 px; in short nothing."""
     if not small:
-        yield from _frames(_large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware))
+        yield from _large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware).frames(PEOPLE)
 
 
 def compiled(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
     """One person in DINOv3 ViT-S/16 at 640 px, compiled and from an ONNX file; in short nothing."""
     if not small:
         yield _large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware).deployed()
-
-
-def _frames(speed: FrameSpeed) -> Iterator[Result]:
-    for persons in PEOPLE:
-        yield speed.latency(persons, fp32=False)
-    yield speed.latency(1, images=4, fp32=False)
 
 
 def _small(rounds: int, hardware: Hardware) -> FrameSpeed:

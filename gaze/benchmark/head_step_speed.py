@@ -16,6 +16,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from gaze.avatars.corrections import Corrections
 from gaze.backbones.gaussian_head import GaussianHead
 from gaze.benchmark.clock import interleaved
+from gaze.benchmark.limits import product_rate
 from gaze.benchmark.published_head import PublishedHead
 from gaze.benchmark.redirector_speed import PAPER, Shape, views
 from gaze.benchmark.result import Result
@@ -33,7 +34,7 @@ from gaze.rasterize.rasterizer import Rasterizer
 from gaze.types import Batch, DirectionInputs, DirectionPrediction, FaceTargets, Progress
 
 REDUCED = Shape(128, 32, 8_750, 125, 256, 2)  # a sixteenth of the areas and Gaussians of the paper
-LEAST = Shape(64, 16, 2_000, 40, 32, 1)
+LEAST = Shape(32, 8, 1_000, 20, 32, 1)
 ROWS = 14_400  # training samples of ETH-XGaze, each with codes of its own
 SEEN = 224 / 512  # of a picture's side: what the estimator sees
 TOLERANCE = 1e-3  # of sums over a dozen views in another order
@@ -67,8 +68,9 @@ class Parts(NamedTuple):
 def head_step(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
     """A step of all samples together, against one by one.
 
-    `fair` is the published way with its networks in bfloat16 and channels last. Weights are random, as for what is
-    measured they may be. On a CPU both sides draw with our rasteriser, since theirs is CUDA's.
+    `fair` is the published way with its networks in bfloat16 and channels last. The limit is what the products of VGG in
+    LPIPS and in the estimator would take by themselves: nine forward and six backward passes, and two and one. Weights are
+    random, as for what is measured they may be. On a CPU both sides draw with our rasteriser, since theirs is CUDA's.
     """
     cuda = hardware.device.type == "cuda"
     shape = LEAST if small else PAPER if cuda else REDUCED
@@ -99,16 +101,36 @@ def measured(parts: Parts, shape: Shape, rounds: int, hardware: Hardware) -> Res
         candidates[name] = partial(
             _together, own, rules[name], objectives[name], parts.batch, hardware, amp=name == "bf16"
         )
+    timings = interleaved(candidates, rounds, device)
     return Result(
         name=f"second stage of a head of {shape.face_points} Gaussians with all losses, {shape.image} px, training",
         unit="heads",
         units=shape.samples,
-        timings=interleaved(candidates, rounds, device),
+        timings=timings,
         goals={"bf16": 4.0},
         difference=difference,
         tolerance=TOLERANCE,
-        limits={},
+        limits={name: _least(name, shape, rounds, device) / timings[name].best for name in ours},
     )
+
+
+def _least(name: str, shape: Shape, rounds: int, device: torch.device) -> float:
+    """Seconds that the multiplications of both networks of a step would take, at the rate of a large product."""
+    passes = 15 * operations(shape.image) + 3 * operations(round(SEEN * shape.image))
+    dtype = torch.bfloat16 if name == "bf16" else torch.float32
+    return shape.samples * passes / product_rate(dtype, device, rounds)
+
+
+def operations(side: int) -> float:
+    """Of one pass of VGG-16 over a picture, a multiplication and an addition counted as two."""
+    total, width = 0.0, 3
+    for layer in cfgs["D"][:17]:
+        if layer == "M":
+            side //= 2
+        else:
+            total += 2 * 9 * width * int(layer) * side**2
+            width = int(layer)
+    return total
 
 
 def made(shape: Shape, hardware: Hardware, rows: int = ROWS) -> Parts:

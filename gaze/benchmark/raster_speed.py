@@ -46,11 +46,15 @@ SHAPES = (
     Shape(20_000, 128, 1.5, "tiles"),
     Shape(144_000, 128, 1.5, "tiles"),
 )
+QUICK = (Shape(300, 32, 20.0, "gaussians"), Shape(2_000, 64, 1.5, "tiles"))
 VIEWS = Shape(5_000, 64, 1.0, "views")
 
 
-def raster_training(rounds: int, hardware: Hardware, shapes: tuple[Shape, ...] = SHAPES) -> Iterator[Result]:
+def raster_training(
+    rounds: int, hardware: Hardware, small: bool = False, shapes: tuple[Shape, ...] | None = None
+) -> Iterator[Result]:
     """Each shape in turn: one picture of a head-shaped cloud and the gradients of all its Gaussians."""
+    shapes = shapes or (QUICK if small else SHAPES)
     loops = {"gaussians": loop_over_gaussians, "tiles": loop_over_tiles}
     for shape in shapes:
         cloud, cameras = head_cloud(1, shape, hardware), head_cameras(1, shape, hardware)
@@ -63,8 +67,11 @@ def raster_training(rounds: int, hardware: Hardware, shapes: tuple[Shape, ...] =
         yield _measured(name, 1, candidates, {"ours": shape.goal}, rounds, hardware)
 
 
-def raster_views(rounds: int, hardware: Hardware, shape: Shape = VIEWS, views: int = 4) -> Result:
+def raster_views(
+    rounds: int, hardware: Hardware, small: bool = False, shape: Shape = VIEWS, views: int = 4
+) -> Iterator[Result]:
     """So many clouds, each before a camera of its own, in one call against one by one."""
+    shape = shape._replace(number=1_000) if small else shape
     cloud, cameras = head_cloud(views, shape, hardware), head_cameras(views, shape, hardware)
     size = (shape.pixels, shape.pixels)
 
@@ -78,7 +85,7 @@ def raster_views(rounds: int, hardware: Hardware, shape: Shape = VIEWS, views: i
         "together": partial(_step, partial(_ours, cameras=cameras, size=size), cloud),
     }
     name = f"{views} views of {shape.number} Gaussians, {shape.pixels}² x {shape.channels}, against one by one"
-    return _measured(name, views, candidates, {"together": shape.goal}, rounds, hardware)
+    yield _measured(name, views, candidates, {"together": shape.goal}, rounds, hardware)
 
 
 def head_cloud(samples: int, shape: Shape, hardware: Hardware) -> Gaussians:

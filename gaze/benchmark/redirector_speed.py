@@ -36,13 +36,14 @@ class Shape(NamedTuple):
     samples: int  # in a step
 
 
+LEAST = Shape(64, 32, 1_000, 60, 32, 4)
 SMALL = Shape(128, 64, 5_000, 300, 64, 4)
 PAPER = Shape(512, 128, 140_000, 2_000, 256, 4)
 
 
-def redirector(rounds: int, hardware: Hardware, shape: Shape | None = None) -> Iterator[Result]:
+def redirector(rounds: int, hardware: Hardware, small: bool = False, shape: Shape | None = None) -> Iterator[Result]:
     """A step, then pictures: of all samples in one call, against one by one as the published code must take them."""
-    shape = shape or (PAPER if hardware.device.type == "cuda" else SMALL)
+    shape = shape or (LEAST if small else PAPER if hardware.device.type == "cuda" else SMALL)
     model, inputs = head(shape).to(hardware.device), views(shape).to(hardware.device)
     alone = [inputs.map(lambda t, i=i: t[i : i + 1]) for i in range(shape.samples)]
     name = f"head of {shape.face_points} Gaussians, {shape.image} px"

@@ -45,11 +45,14 @@ class Materialised(nn.Module):
         return picture.sigmoid()
 
 
-def renderer(rounds: int, hardware: Hardware, size: int = 128, image_size: int = 512) -> Iterator[Result]:
+def renderer(
+    rounds: int, hardware: Hardware, small: bool = False, size: int = 128, image_size: int = 512
+) -> Iterator[Result]:
     """Training, forward and backward with the gradients of weights, features and code; and inference. One picture.
 
     `fair` is the published way with the channels of its features last in memory.
     """
+    size, image_size = (size // 2, image_size // 2) if small else (size, image_size)
     draws = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     ours = PixelStages(CHANNELS, image_size // size, CODE).to(hardware.device)

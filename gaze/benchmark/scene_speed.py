@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.backbones.distilled_vit import DistilledViT
-from gaze.backbones.vit import TimmViT
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.limits import product_rate
 from gaze.benchmark.reference import Reference, training_step
@@ -198,16 +197,3 @@ def comparable(backbone: torch.nn.Module, size: tuple[int, int] = (64, 64)) -> G
     return GazeLLE(
         backbone, partial(HeatmapDecoder, size=size, head_mask="reference", antialias=True, resize="probabilities")
     )
-
-
-def scene_training(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
-    """Steps on 1, 4, 8 and 16 people of one image, and on one person from kept features: DINOv2 ViT-B/14 at 448 px."""
-    if small:
-        speed = SceneSpeed(small_model(), (224, 224), hardware, rounds, " of ViT-T")
-        yield speed.train(4)
-    else:
-        model = comparable(TimmViT("vit_base_patch14_dinov2"))
-        speed = SceneSpeed(model, (448, 448), hardware, rounds, " of ViT-B")
-        for persons in (1, 4, 8, 16):
-            yield speed.train(persons)
-    yield speed.cached()

@@ -14,7 +14,7 @@ from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.face_loader_speed import faces_loader
 from gaze.benchmark.feature_speed import features
 from gaze.benchmark.frame_loader_speed import screen_loader
-from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
+from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames_640
 from gaze.benchmark.gazeformer_speed import gazeformer_training
 from gaze.benchmark.head_loader_speed import head_loader
 from gaze.benchmark.head_step_speed import head_step
@@ -22,6 +22,7 @@ from gaze.benchmark.itracker_speed import itracker_training
 from gaze.benchmark.loader_speed import loader
 from gaze.benchmark.logging_speed import waiting
 from gaze.benchmark.metric_speed import gazefollow_auc, vat_auc
+from gaze.benchmark.moe_speed import SHAPES as MOE
 from gaze.benchmark.moe_speed import fusion_compiled, moe_training
 from gaze.benchmark.printing import tables
 from gaze.benchmark.prompt_speed import faces_cached, prompts
@@ -30,7 +31,6 @@ from gaze.benchmark.record import Record
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
-from gaze.benchmark.scene_speed import scene_training
 from gaze.benchmark.screen_latency_speed import screen_latency
 from gaze.benchmark.screen_speed import screen_training
 from gaze.benchmark.startup_speed import startup
@@ -56,7 +56,7 @@ WIDTH = 170  # characters of a table that goes to a file
 def workloads(
     model: Callable[[], GazeLLE],
     size: tuple[int, int],
-    persons: Sequence[int],
+    persons: Mapping[str, Sequence[int]],
     hardware: Hardware,
     rounds: int,
     samples: int = 1,
@@ -64,14 +64,13 @@ def workloads(
 ) -> Suite:
     """Name -> what is measured. The model is built when the first needs it."""
     scene = cache(lambda: FrameSpeed(model(), size, hardware, rounds))
+    few = (4,) if small else ()  # faces
     screens = (2, hardware, 128, 64) if small else (samples, hardware)
     return {
-        "train": Workload("gazelle", lambda: (scene().train(n) for n in persons)),
-        "latency": Workload("gazelle", lambda: (scene().latency(n) for n in persons)),
+        "train": Workload("gazelle", lambda: (scene().train(n) for n in persons["train"])),
+        "latency": Workload("gazelle", lambda: scene().frames(persons["frame"])),
         "cached": Workload("gazelle", lambda: iter([scene().cached()])),
         "head": Workload("gazelle", lambda: iter([scene().heatmap_head()])),
-        "scene_training": Workload("gazelle", lambda: scene_training(rounds, hardware, small)),
-        "frames": Workload("gazelle", lambda: frames(rounds, hardware, small)),
         "frames_640": Workload("gazelle", lambda: frames_640(rounds, hardware, small)),
         "compiled": Workload("gazelle", lambda: compiled(rounds, hardware, small)),
         "auc": Workload(
@@ -86,20 +85,20 @@ def workloads(
         "gazetr": Workload("gazeformer", lambda: gazetr_training(rounds, hardware, small)),
         "gazeformer": Workload("gazeformer", lambda: gazeformer_training(rounds, hardware, small)),
         "towers": Workload("gazeformer", lambda: towers(rounds, hardware, small)),
-        "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware))),
-        "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware)])),
-        "moe": Workload("gazeformer", lambda: moe_training(rounds, hardware)),
+        "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware, *few))),
+        "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware, *few)])),
+        "moe": Workload("gazeformer", lambda: moe_training(rounds, hardware, MOE[-1:] if small else MOE)),
         "fusion": Workload("gazeformer", lambda: iter([fusion_compiled(rounds, hardware)])),
-        "raster": Workload("gazegaussian", lambda: raster_training(rounds, hardware)),
-        "raster_views": Workload("gazegaussian", lambda: iter([raster_views(rounds, hardware)])),
-        "renderer": Workload("gazegaussian", lambda: renderer(rounds, hardware)),
-        "redirector": Workload("gazegaussian", lambda: redirector(rounds, hardware)),
+        "raster": Workload("gazegaussian", lambda: raster_training(rounds, hardware, small=small)),
+        "raster_views": Workload("gazegaussian", lambda: raster_views(rounds, hardware, small=small)),
+        "renderer": Workload("gazegaussian", lambda: renderer(rounds, hardware, small=small)),
+        "redirector": Workload("gazegaussian", lambda: redirector(rounds, hardware, small=small)),
         "head_step": Workload("gazegaussian", lambda: head_step(rounds, hardware, small)),
         "head_loader": Workload("gazegaussian", lambda: head_loader(rounds, hardware, small)),
         "features": Workload("shared", lambda: features(rounds, hardware, small)),
         "exports": Workload("shared", lambda: exports(rounds, hardware, small)),
         "annotations": Workload("shared", lambda: label_memory(rounds, hardware, small)),
-        "stream": Workload("shared", lambda: stream(rounds)),
+        "stream": Workload("shared", lambda: stream(rounds, *((100_000,) if small else ()))),
         "trainer": Workload("shared", lambda: trainer(rounds, hardware, small)),
         "logging": Workload("shared", lambda: waiting(rounds)),
         "startup": Workload("shared", lambda: iter([startup(rounds)])),

@@ -29,6 +29,7 @@ from gaze.doctor.weights import to_be_fetched
 from gaze.freezing import train_mode
 from gaze.hardware import NUMBER_FORMATS
 from gaze.losses.objective import Objective
+from gaze.recomputing import recompute
 from gaze.runs import build, chosen
 from gaze.types import Batch, Progress, collate
 
@@ -120,7 +121,7 @@ def footprint(case: Case, seconds: float = 20.0) -> Footprint:
     if case.model is None or case.config is None or not case.examples:
         raise ValueError("there is no model, or no sample of its data")
     deadline = time.monotonic() + seconds
-    model = thawed(case.model, case)
+    model = recompute(thawed(case.model, case), case.value("hardware.checkpoint_activations", None) or [])
     if absent := to_be_fetched(case, "loss"):
         raise ValueError(f"{', '.join(absent)} would have to be downloaded first")
     objective = Objective(chosen(case.config, "loss")).train()

@@ -107,7 +107,7 @@ def test_each_preset_names_what_there_is(preset):
     with initialize_config_module("gaze.conf"):
         config = plain_config(compose("benchmark", overrides=[f"benchmark={preset}"]))
     stacks = {name: Stack(**stack) for name, stack in config["steps"].items()}
-    every = workloads(lambda: pytest.fail("nothing is built"), (64, 64), [1], Hardware("cpu"), 1)
+    every = workloads(lambda: pytest.fail("nothing is built"), (64, 64), {}, Hardware("cpu"), 1)
     known = {*every, *(w.system for w in every.values()), *(["steps"] if stacks else [])}
     assert set(config["only"]) <= known
     assert {stack.system for stack in stacks.values()} in (set(), {"gazelle", "pog", "gazeformer", "gazegaussian"})

@@ -6,8 +6,8 @@ import pytest
 
 from gaze.backbones.conv_vit import ConvViT
 from gaze.benchmark import frame_speed, scene_speed
-from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames, frames_640
-from gaze.benchmark.scene_speed import comparable, scene_training
+from gaze.benchmark.frame_speed import FrameSpeed, compiled, frames_640
+from gaze.benchmark.scene_speed import comparable
 from gaze.hardware import Hardware
 
 
@@ -19,14 +19,16 @@ def toy(monkeypatch):
     monkeypatch.setattr(scene_speed, "product_rate", lambda *given: 1e11)
 
 
-@pytest.mark.parametrize(
-    ("workload", "ours"),
-    [(scene_training, [["fp32", "bf16"], ["fp32", "bf16"]]), (frames, [["bf16"]]), (frames_640, []), (compiled, [])],
-)
-def test_both_sides_give_the_same_answer(workload, ours):
-    results = [result.rows() for result in workload(1, Hardware("cpu"), small=True)]
-    assert [[row["ours"] for row in rows] for rows in results] == ours
-    assert all(row["same"] and row["ratio"] > 0 for rows in results for row in rows), results
+def test_people_of_a_frame_and_frames_at_once_are_compared():
+    speed = FrameSpeed(frame_speed.small_model(), (224, 224), Hardware("cpu"), 1)
+    rows = [row for result in speed.frames([1, 2]) for row in result.rows()]
+    assert [row["workload"] for row in rows] == [
+        "frame, 1 person",
+        "frame, 2 persons",
+        "4 frames at once, 1 person each",
+    ]
+    assert all(row["same"] and row["ratio"] > 0 for row in rows), rows
+    assert [*frames_640(1, Hardware("cpu"), small=True), *compiled(1, Hardware("cpu"), small=True)] == []
 
 
 @pytest.mark.slow

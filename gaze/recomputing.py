@@ -1,0 +1,99 @@
+"""Parts of a model that keep nothing for the backward pass but their inputs, and compute the rest again there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute(model: nn.Module, patterns: Sequence[str], compiled: bool = False) -> nn.Module:
+    """The model, in place, some of whose modules forget their activations (Chen et al. 2016).
+
+    Losses, gradients, what modules draw at random and buffers are those without it, bit for bit on a CPU. Names of
+    parameters stay. It may be asked for again: what forgets already goes on to.
+
+    Args:
+        patterns: globs over names of modules; of those in one another the outermost forgets.
+        compiled: torch.compile will trace the model, and can't put buffers back.
+
+    Raises:
+        ValueError: a glob matches no module, or one that has no forward pass of its own, or may change twice.
+    """
+    named = {name: module for name, module in model.named_modules() if name}
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in named):
+            raise ValueError(
+                f"hardware.checkpoint_activations: {pattern!r} matches no module of the model; there are "
+                f"{', '.join(name for name in named if name.count('.') < 2)}"
+            )
+    chosen: list[str] = []
+    for name in named:  # outer ones come first
+        if any(fnmatchcase(name, pattern) for pattern in patterns) and not name.startswith(
+            tuple(f"{c}." for c in chosen)
+        ):
+            chosen.append(name)
+    for name in chosen:
+        module = named[name]
+        if type(module).forward is nn.Module.forward:
+            raise ValueError(
+                f"hardware.checkpoint_activations: {name} is a {type(module).__name__}, which is never called; name what "
+                f"it holds: '{name}.*'"
+            )
+        if compiled and next(module.buffers(), None) is not None:
+            raise ValueError(
+                f"hardware.checkpoint_activations: {name} has buffers, which a compiled forward pass might change twice; "
+                "name parts of it that have none, or set hardware.compile=null"
+            )
+        if not getattr(module, "forgets", False):
+            kind: Any = type(module)
+            module.__class__ = _forgetful(kind)
+    return model
+
+
+@cache
+def _forgetful(kind: Any) -> Any:
+    """The same kind of module, but that it forgets. A class, unlike a hook or a wrapper, is copied with the module."""
+
+    class Forgetful(kind):
+        forgets = True
+
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            if not torch.is_grad_enabled():
+                return super().forward(*args, **kwargs)
+            if next(self.buffers(), None) is None:
+                return checkpoint(super().forward, *args, use_reentrant=False, **kwargs)
+            before = [buffer.clone() for buffer in self.buffers()]
+
+            def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+                return nullcontext(), _as_they_were(self, before)
+
+            return checkpoint(super().forward, *args, use_reentrant=False, context_fn=contexts, **kwargs)
+
+    Forgetful.__name__, Forgetful.__qualname__ = kind.__name__, kind.__qualname__
+    Forgetful.__module__, Forgetful.__doc__ = kind.__module__, kind.__doc__
+    return Forgetful
+
+
+@contextlib.contextmanager
+def _as_they_were(module: nn.Module, before: Sequence[Tensor]) -> Iterator[None]:
+    """Buffers as the forward pass found them, and then as it left them: those of batch norm must not move twice."""
+    buffers = list(module.buffers())
+    after = [buffer.clone() for buffer in buffers]
+    try:
+        _put(buffers, before)
+        yield
+    finally:
+        _put(buffers, after)
+
+
+def _put(buffers: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for buffer, value in zip(buffers, values, strict=True):
+        buffer.data.copy_(value)  # to autograd, which may have kept it, nothing has changed
