@@ -48,12 +48,13 @@ def server(port, folder, monkeypatch, slow_s=SLOW_S):
     monkeypatch.setenv("_MLFLOW_SERVER_SERVE_ARTIFACTS", "true")
     monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "mlflow-artifacts:/")
     monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_DESTINATION", f"{folder}/files")
-    from mlflow.server import app
-    from mlflow.server.handlers import initialize_backend_stores
+    from mlflow.server import app, handlers
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    initialize_backend_stores(f"sqlite:///{folder}/mlflow.db", default_artifact_root="mlflow-artifacts:/")
+    for store in ("_tracking_store", "_model_registry_store", "_job_store", "_artifact_repo"):
+        monkeypatch.setattr(handlers, store, None)  # or the first server of this process would answer for its own database
+    handlers.initialize_backend_stores(f"sqlite:///{folder}/mlflow.db", default_artifact_root="mlflow-artifacts:/")
 
     def slow(environ, respond):
         time.sleep(slow_s)

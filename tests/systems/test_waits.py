@@ -106,7 +106,7 @@ def look_at(name, data, path, monkeypatch, watch, *overrides):
     """Train a system for three steps, of which the last is made within `watch()`; the first set things up."""
 
     def fit(trainer: Trainer) -> dict[str, float]:
-        trainer._start()
+        trainer.start()
         trainer.guard.every = 100  # it reads what it saw from time to time, on purpose
         trainer.plan.epoch = 0
         trainer.call("epoch_start")
