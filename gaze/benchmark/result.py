@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gaze.benchmark.clock import Timing
+
+
+def largest(differences: Iterable[float]) -> float:
+    """The largest difference; NaN if one of them is, which `max` would pass over."""
+    found = [float(value) for value in differences]
+    return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,9 @@ def server(port, folder, monkeypatch, slow_s=SLOW_S):
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     for store in ("_tracking_store", "_model_registry_store", "_job_store", "_artifact_repo"):
-        monkeypatch.setattr(handlers, store, None)  # or the first server of this process would answer for its own database
+        monkeypatch.setattr(
+            handlers, store, None
+        )  # or the first server of this process would answer for its own database
     handlers.initialize_backend_stores(f"sqlite:///{folder}/mlflow.db", default_artifact_root="mlflow-artifacts:/")
 
     def slow(environ, respond):
