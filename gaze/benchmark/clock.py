@@ -16,7 +16,7 @@ class Timing(NamedTuple):
     best: float
     median: float
     spread: float = 0.0  # distance of the quartiles of all rounds, as a part of their median
-    memory: int = 0  # the most bytes that torch held on the accelerator during a call; 0 on a CPU
+    memory: int = 0  # the most bytes that a call took on the accelerator, beyond what was there before; 0 on a CPU
 
 
 def interleaved(
@@ -36,15 +36,14 @@ def interleaved(
     for turn in range(rounds + 1):
         for name, call in candidates.items():
             _wait(device)
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(device)
+            there = _memory(device)
             begun = now()
             call()
             _wait(device)
             if turn:  # the first is the warm-up
                 taken[name].append(now() - begun)
             if device.type == "cuda":
-                held[name] = max(held[name], torch.cuda.max_memory_allocated(device))
+                held[name] = max(held[name], torch.cuda.max_memory_allocated(device) - there)
     return {name: timing(times, held[name]) for name, times in taken.items()}
 
 
@@ -53,6 +52,14 @@ def timing(seconds: Sequence[float], memory: int = 0) -> Timing:
     median = statistics.median(seconds)
     low, _, high = statistics.quantiles(seconds, method="inclusive") if len(seconds) > 1 else (median,) * 3
     return Timing(min(seconds), median, (high - low) / median if median else 0.0, memory)
+
+
+def _memory(device: torch.device) -> int:
+    """Bytes that torch holds now, from which on the most is looked for."""
+    if device.type != "cuda":
+        return 0
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
 
 
 def _wait(device: torch.device) -> None:

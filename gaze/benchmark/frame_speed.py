@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from gaze.backbones.vit import TimmViT
-from gaze.benchmark.result import Result
-from gaze.benchmark.scene_speed import SceneSpeed, comparable, small_model
+from gaze.benchmark.result import Result, largest
+from gaze.benchmark.scene_speed import SceneSpeed, comparable
 from gaze.hardware import Hardware
 from gaze.types import Batch
 
@@ -74,34 +74,34 @@ class FrameSpeed(SceneSpeed):
     def deployed(self, compiled: bool = True) -> Result:
         """One person: what torch.compile, and ONNX Runtime with the file that we export, make of the same model.
 
-        The names say how many seconds it took to make them. Neither is faster by itself on a CPU.
+        Neither is faster by itself on a CPU. On a GPU the file is left out: its runtime is there for CPUs only.
         """
         scene = self.scene(1)
-        published = self.published(scene)
+        published, warm_up_s = self.published(scene), {}
+        ways: dict[str, Callable[[], Tensor]] = {"bf16": partial(self.answer, scene, amp=True)}
         with TemporaryDirectory() as folder:
-            begun = time.perf_counter()
-            onnx = exported(self.model, self.size, Path(folder) / "scene.onnx")
-            ways: dict[str, Callable[[], Tensor]] = {
-                "bf16": partial(self.answer, scene, amp=True),
-                f"ONNX Runtime ({time.perf_counter() - begun:.0f} s to export)": partial(onnx, scene),
-            }
+            if self.hardware.device.type == "cpu":
+                begun = time.perf_counter()
+                ways["ONNX Runtime"] = partial(exported(self.model, self.size, Path(folder) / "scene.onnx"), scene)
+                warm_up_s["ONNX Runtime"] = time.perf_counter() - begun
             if compiled:
                 begun = time.perf_counter()
-                call = self._compiled(scene)
-                call()
-                ways[f"compiled, bf16 ({time.perf_counter() - begun:.0f} s to compile)"] = call
+                ways["compiled, bf16"] = self._compiled(scene)
+                ways["compiled, bf16"]()
+                warm_up_s["compiled, bf16"] = time.perf_counter() - begun
             timings = self.clock({"published": published, "fair": partial(published, amp=True), **ways})
             expected = published()
-            difference = float((onnx(scene) - expected).abs().max())
+            apart = {name: float((call() - expected).abs().max()) for name, call in ways.items()}
         return Result(
             name=f"frame{self.name}, 1 person, deployed",
             unit="frames",
             units=1,
             timings=timings,
             goals={},
-            difference=difference,
-            tolerance=1e-3,  # pictures as 8 bits: the file takes no others
+            difference=largest(apart.values()),
+            tolerance=0.05,  # of a probability, in bfloat16; the file takes pictures as 8 bits
             limits=self.shares(timings, partial(self.answer, scene, amp=False)),
+            warm_up_s=warm_up_s,
         )
 
     def _compiled(self, scene: Batch) -> Callable[[], Tensor]:
@@ -149,10 +149,6 @@ def compiled(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[R
     """One person in DINOv3 ViT-S/16 at 640 px, compiled and from an ONNX file; in short nothing."""
     if not small:
         yield _large("vit_small_patch16_dinov3_qkvb", 640, " of ViT-S", rounds, hardware).deployed()
-
-
-def _small(rounds: int, hardware: Hardware) -> FrameSpeed:
-    return FrameSpeed(small_model(), (224, 224), hardware, rounds, " of ViT-T")
 
 
 def _large(backbone: str, side: int, name: str, rounds: int, hardware: Hardware) -> FrameSpeed:

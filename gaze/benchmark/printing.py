@@ -21,16 +21,21 @@ def _times(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
+def _amount(row: Row) -> str:
+    return f"{row['bytes']:.3g} bytes each" if "bytes" in row else f"{row['per_second']:.4g} {row['unit']}"
+
+
 RESULTS: Columns = {
     "workload": lambda row: row["workload"],
     "ours": lambda row: row["ours"],
-    "a second": lambda row: f"{row['per_second']:.4g} {row['unit']}",
+    "a second": lambda row: _amount(row),
     "x published": lambda row: f"{row['ratio']:.2f} ({row['ratio_of_medians']:.2f})",
     "before": lambda row: _times(row.get("before")),
     "goal": lambda row: _times(row["goal"]),
     "x fair": lambda row: _times(row["fair_ratio"]),
     "of the limit": lambda row: _share(row["limit_share"]),
     "spread": lambda row: _share(row["spread"]),
+    "once": lambda row: f"{row['warm_up_s']:.0f} s" if row["warm_up_s"] else "",
     "memory": lambda row: f"{row['memory_mb']:,.0f} MB" if row["memory_mb"] else "",
     "difference": lambda row: f"{row['difference']:.1e}" + ("" if row["same"] else " TOO LARGE"),
 }

@@ -42,9 +42,7 @@ class Record:
     costs: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if (self.folder / FILE).exists():
-            raise UserError(f"{self.folder} holds the figures of an earlier run; give another folder as out=")
-        make_directory(self.folder)
+        make_directory(free(self.folder))
         self._write()
 
     def add(self, system: str, workload: str, result: Result | Cost) -> None:
@@ -52,7 +50,7 @@ class Record:
         earlier = {(row["workload"], row["ours"]): row for row in self.before}
         rows = self.results if isinstance(result, Result) else self.costs
         for row in result.rows():
-            was = earlier.get((row["workload"], row["ours"]), {})
+            was = earlier.get((row["workload"], row["ours"]), {})  # costs have no ratio
             rows.append({"system": system, "key": workload, **row, "before": was.get("ratio", was.get("ms"))})
         self._write()
 
@@ -80,6 +78,17 @@ class Record:
         write_text(self.folder / FILE, json.dumps(whole, indent=1) + "\n")
 
 
+def free(folder: str | Path) -> Path:
+    """The folder, if no run has its figures there.
+
+    Raises:
+        UserError: one has.
+    """
+    if (Path(folder) / FILE).exists():
+        raise UserError(f"{folder} holds the figures of an earlier run; give another folder as out=")
+    return Path(folder)
+
+
 def rows_of(file: str | Path) -> list[Row]:
     """All rows of an earlier run.
 
@@ -88,6 +97,8 @@ def rows_of(file: str | Path) -> list[Row]:
     """
     try:
         whole = json.loads(Path(file).read_text())
-        return [*whole["results"], *whole["costs"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rows = [*whole["results"], *whole["costs"]]
+        assert all(row["workload"] and row["ours"] for row in rows), "it has rows without a name"
+        return rows
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise UserError(f"before={file}: {error}; expected the {FILE} of an earlier benchmark") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gaze.benchmark.clock import Timing
 
@@ -27,6 +27,8 @@ class Result:
     difference: float  # of the answers, on the same input
     tolerance: float  # most that they may differ
     limits: Mapping[str, float]  # variant -> share of what the machine could do at best
+    warm_up_s: Mapping[str, float] = field(default_factory=dict)  # variant -> seconds once, such as to compile
+    quantity: str = "seconds"  # or bytes: what `timings` hold, and less of which is better
 
     def ratio(self, variant: str, peer: str = "published") -> tuple[float, float]:
         """How many times faster than a peer: of the best calls, and of the medians."""
@@ -48,15 +50,13 @@ class Result:
                 {
                     "workload": self.name,
                     "ours": variant,
-                    "per_second": self.units / timing.best,
                     "unit": self.unit,
-                    "ms": 1e3 * timing.best / self.units,
-                    "ms_median": 1e3 * timing.median / self.units,
+                    **self._amounts(timing, published),
+                    "warm_up_s": self.warm_up_s.get(variant),
                     "spread": timing.spread,
                     "memory_mb": timing.memory / 1e6,
                     "ratio": best,
                     "ratio_of_medians": median,
-                    "published_ms": 1e3 * published.best / self.units,
                     "published_spread": published.spread,
                     "goal": self.goals.get(variant),
                     "fair_ratio": fair,
@@ -67,6 +67,17 @@ class Result:
                 }
             )
         return rows
+
+    def _amounts(self, ours: Timing, published: Timing) -> dict[str, float]:
+        """What a unit takes, in words that say of what."""
+        if self.quantity == "bytes":
+            return {"bytes": ours.best / self.units, "published_bytes": published.best / self.units}
+        return {
+            "per_second": self.units / ours.best,
+            "ms": 1e3 * ours.best / self.units,
+            "ms_median": 1e3 * ours.median / self.units,
+            "published_ms": 1e3 * published.best / self.units,
+        }
 
     def lines(self) -> list[str]:
         """What is said as soon as it is known."""

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from gaze.backbones.distilled_vit import DistilledViT
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.limits import product_rate
 from gaze.benchmark.reference import Reference, training_step
@@ -185,11 +184,6 @@ class SceneSpeed:
 
     def _head_size(self) -> tuple[int, int]:
         return self.model.head.size  # type: ignore[return-value]
-
-
-def small_model() -> GazeLLE:
-    """What takes seconds, not minutes: a ViT-T, with random weights."""
-    return comparable(DistilledViT(), (28, 28))
 
 
 def comparable(backbone: torch.nn.Module, size: tuple[int, int] = (64, 64)) -> GazeLLE:

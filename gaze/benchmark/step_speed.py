@@ -9,8 +9,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.errors import UserError
 from gaze.freezing import train_mode
 from gaze.hardware import Hardware
@@ -34,12 +34,12 @@ from gaze.losses.objective import Objective
 from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
 from gaze.synthesis.progress import progress_bar
 from gaze.trainer import Trainer
-from gaze.types import Batch, collate
+from gaze.types import Batch, Record, collate
 
 SIZES = ("trainer.batch_size=1", "trainer.accumulate=1", "trainer.effective_batch_size=null")  # we make the batches
 AROUND = ("summary", "active_parts", "signature", "log", "progress", "checkpoint")  # callbacks that work between steps
 FORMATS = {"published": "float32", "bf16": "bfloat16", "compiled": "bfloat16"}
-TOLERANCE = 0.05  # of a loss in bfloat16, relative
+TOLERANCE = 0.05  # of a loss and of predictions in bfloat16, relative
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,19 @@ class Stepper(NamedTuple):
         """Take a training step, and return its loss."""
         return self.trainer.train_step([self.batch])["loss"]
 
-    def look(self) -> None:
-        """Predict the batch as training does, with what gradients need."""
+    lowered: AbstractContextManager[None]  # of predictions, see `Hardware.lowered`
+
+    def look(self) -> Record:
+        """Predict the batch with what gradients need."""
         trainer = self.trainer
         with trainer.hardware.autocast(trainer.amp):
-            trainer.net(self.batch.inputs)
+            return trainer.net(self.batch.inputs)
 
     @torch.inference_mode()
-    def predict(self) -> None:
-        """Predict the batch."""
-        self.look()
+    def predict(self) -> Record:
+        """Predict the batch as evaluation does, though compiled where training is."""
+        with self.lowered:
+            return self.look()
 
 
 def steps(stacks: Mapping[str, Stack], rounds: int, hardware: Hardware, peaks: Mapping[str, float]) -> Iterator[Result]:
@@ -107,7 +110,7 @@ def steps(stacks: Mapping[str, Stack], rounds: int, hardware: Hardware, peaks: M
             try:
                 steppers = _steppers(stack, Path(folder), hardware, open_ones)
             except (HydraException, OmegaConfBaseException) as error:
-                raise UserError(f"steps.{name}: {str(error).splitlines()[0]}") from error
+                raise UserError(f"steps.{name}: {' '.join(str(error).split())}") from error
             yield _measured(f"{name}, training step of {stack.batch}", stack, steppers, (rounds, hardware), peaks)
             for stepper in steppers.values():
                 stepper.trainer.net.eval()
@@ -119,24 +122,25 @@ def _measured(
 ) -> Result:
     rounds, hardware = how
     losses: dict[str, float] = {}
-    labels: dict[str, str] = {}
+    warm_up_s: dict[str, float] = {}
     operations = 0
     for variant, stepper in steppers.items():
         began = time.perf_counter()
         with _counter() if variant == "published" else nullcontext() as counter:
             losses[variant] = float(stepper.step())
         operations = counter.get_total_flops() if counter else operations
-        labels[variant] = variant if variant != "compiled" else f"compiled in {time.perf_counter() - began:.0f} s"
-    timings = interleaved({labels[v]: s.step for v, s in steppers.items()}, rounds, hardware.device)
+        warm_up_s[variant] = time.perf_counter() - began
+    timings = interleaved({v: s.step for v, s in steppers.items()}, rounds, hardware.device)
     return Result(
         name=name,
         unit="samples",
         units=stack.batch,
         timings=timings,
         goals={},
-        difference=max(abs(loss / losses["published"] - 1) for loss in losses.values()),
+        difference=largest(abs(loss / losses["published"] - 1) for loss in losses.values()),
         tolerance=TOLERANCE,
-        limits={labels[v]: operations / peaks[FORMATS[v]] / timings[labels[v]].best for v in steppers},
+        limits={v: operations / peaks[FORMATS[v]] / timings[v].best for v in steppers},
+        warm_up_s={"compiled": warm_up_s.get("compiled", 0.0)},
     )
 
 
@@ -147,6 +151,10 @@ def _predicted(
     with _counter() as counter:
         steppers["published"].look()  # which the counter can follow
     operations = counter.get_total_flops()
+    weights = steppers["published"].trainer.model.state_dict()
+    for stepper in steppers.values():  # their steps have led them apart
+        stepper.trainer.model.load_state_dict(weights)
+    answers = {variant: stepper.predict() for variant, stepper in steppers.items()}
     timings = interleaved({v: s.predict for v, s in steppers.items()}, rounds, hardware.device)
     return Result(
         name=name,
@@ -154,10 +162,17 @@ def _predicted(
         units=stack.batch,
         timings=timings,
         goals={},
-        difference=0.0,  # what the steps compare
-        tolerance=0.0,
+        difference=largest(apart(answers["published"], answer) for answer in answers.values()),
+        tolerance=TOLERANCE,
         limits={v: operations / peaks[FORMATS[v]] / timings[v].best for v in steppers},
     )
+
+
+def apart(one: Record, other: Record) -> float:
+    """The largest difference of two predictions' numbers, over the largest of the first's, of the field where it is worst."""
+    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
+    numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and a.is_floating_point() and a.numel()]
+    return largest(float((a.float() - b.float()).abs().max() / a.abs().max().clamp_min(1e-6)) for a, b in numbers)
 
 
 @contextmanager
@@ -193,7 +208,8 @@ def _steppers(stack: Stack, folder: Path, hardware: Hardware, open_ones: ExitSta
         drawn = [
             samples.in_epoch(i % len(samples), torch.Generator().manual_seed(i), order) for i in range(stack.batch)
         ]
-        made[variant] = Stepper(trainer, trainer.hardware.place(collate(drawn)))
+        batch = trainer.hardware.place(collate(drawn))
+        made[variant] = Stepper(trainer, batch, trainer.hardware.lowered(trainer.model, trainer.amp, everything=True))
     return made
 
 

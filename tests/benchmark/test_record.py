@@ -2,18 +2,20 @@
 
 import io
 import json
+import math
 
 import pytest
 import torch
 from hydra import compose, initialize_config_module
 from PIL import Image
 
+from gaze.benchmark import command
 from gaze.benchmark import machine as machines
 from gaze.benchmark.clock import Timing
 from gaze.benchmark.machine import Limits, machine, measured
 from gaze.benchmark.picture import costs_picture, ratios_picture
 from gaze.benchmark.record import Record, rows_of
-from gaze.benchmark.result import Cost, Result
+from gaze.benchmark.result import Cost, Result, largest
 from gaze.benchmark.step_speed import Stack, steps
 from gaze.benchmark.suite import Workload, run, workloads
 from gaze.errors import UserError
@@ -65,9 +67,49 @@ def test_an_earlier_run_stands_beside_and_is_never_written_over(tmp_path):
     assert "| 6.00 (2.00) | 3 |" in (tmp_path / "b" / "benchmark.md").read_text()
     with pytest.raises(UserError, match="holds the figures of an earlier run; give another folder as out="):
         Record(tmp_path / "a", {}, LIMITS, {})
-    (tmp_path / "c.json").write_text("[]")
-    with pytest.raises(UserError, match=r"before=.*c.json: .*expected the benchmark.json of an earlier benchmark"):
-        rows_of(tmp_path / "c.json")
+    for text in ("[]", '{"results": [{"ours": "fast"}], "costs": []}', ""):
+        (tmp_path / "c.json").write_text(text)
+        with pytest.raises(UserError, match=r"before=.*c.json: .*expected the benchmark.json of an earlier benchmark"):
+            rows_of(tmp_path / "c.json")
+
+
+def test_bytes_are_not_told_as_times(tmp_path):
+    times = {"published": Timing(600.0, 600.0), "columns": Timing(100.0, 100.0)}
+    record = Record(tmp_path / "a", {}, LIMITS, {})
+    record.add("shared", "labels", Result("labels", "rows", 10, times, {}, 0.0, 0.0, {}, quantity="bytes"))
+    (row,) = record.results
+    assert (row["bytes"], row["published_bytes"], row["ratio"]) == (10.0, 60.0, 6.0)
+    assert not {"ms", "per_second"} & set(row)
+    record.close()
+    assert "| 10 bytes each |" in (tmp_path / "a" / "benchmark.md").read_text()
+
+
+def test_a_difference_that_is_no_number_is_not_small():
+    assert math.isnan(largest([0.0, math.nan, 1.0]))
+    assert largest([0.0, 2.0, 1.0]) == 2.0
+    assert not Result("w", "u", 1, TIMES, {}, largest([0.0, math.nan]), 1.0, {}).rows()[0]["same"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["only=trian"], "only=['trian']: no such workload"),
+        (["rounds=0"], "rounds is 0; expected 1 or more"),
+        (["device=cuda:9"], "use device=cpu"),
+        (
+            ["only=[steps]", "+steps.mine.model=pog_tiny"],
+            "steps.mine has model; expected system, overrides, world, batch, compiled",
+        ),
+        (["before=nowhere.json"], "before=nowhere.json: "),
+    ],
+)
+def test_what_can_not_be_measured_is_a_sentence_before_anything_is(words, sentence, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "measured", lambda *given: pytest.fail("measured"))
+    with initialize_config_module("gaze.conf"):
+        config = compose("benchmark", overrides=[*words, f"out={tmp_path}"])
+    with pytest.raises(UserError) as told:
+        command.measure(config)
+    assert sentence in str(told.value)
 
 
 def test_rows_that_came_before_a_failure_are_kept(tmp_path):
@@ -77,6 +119,7 @@ def test_rows_that_came_before_a_failure_are_kept(tmp_path):
 
     with pytest.raises(UserError, match="gone"):
         run({"work": Workload("pog", broken)}, ["work"], Record(tmp_path / "a", {}, LIMITS, {}))
+    assert (tmp_path / "a" / "ratios.png").is_file()
     assert len(json.loads((tmp_path / "a" / "benchmark.json").read_text())["results"]) == 1
 
 
