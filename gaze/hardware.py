@@ -159,6 +159,8 @@ class Hardware:
         DDP hooks only the parameters that require gradients when it wraps, so call this again after
         any of them is frozen or thawed.
         """
+        if self.compilation is not None:
+            self.compilation.renew()
         net = self.compiled(model)
         if self.shard:
             sharding.check_numbers(model)
