@@ -11,6 +11,7 @@ from gaze.types import Record, layout
 
 MODES = ("default", "max-autotune-no-cudagraphs")
 SECONDS = ("entire_frame_compile", "entire_backward_compile")  # of torch's own phases, which contain all others
+GIVEN_UP = "Dynamo recompile limit exceeded"  # as torch counts it
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +22,14 @@ class Counts(NamedTuple):
     graphs: int
     breaks: int  # places where a graph had to end
     seconds: float
+    given_up: int  # functions that are not compiled again, for they were too often
 
 
 class Compilation:
     """Looks after each step at what was compiled in it.
 
     The first time is expected, and so is the next one after the model was prepared anew. Any other is a recompilation, of
-    which the first is warned of with its reason; the others are only counted.
+    which the first is warned of with its reason; the others are only counted. That torch gives up is warned of each time.
     """
 
     def __init__(self) -> None:
@@ -39,9 +41,22 @@ class Compilation:
         """A model is to be compiled, at its next step."""
         self.expected = True
 
+    def renew(self) -> None:
+        """Forget all that was compiled: graphs of earlier states of the model count against how many torch makes."""
+        import torch._dynamo
+
+        torch._dynamo.reset()
+
     def look(self, step: int) -> None:
         """Tell what was compiled since the last look; `step` is the one that has just been taken."""
         now, before = counts(), self.before
+        if now.given_up > before.given_up:
+            logger.warning(
+                "step %d: torch has compiled the same function too often (%s); what fits none of its graphs "
+                "runs uncompiled from now on. hardware.compile=null does without the time that compiling took",
+                *(step, reason() or "its reason is not known"),
+            )
+            self.before = before = before._replace(given_up=now.given_up)
         new = now.graphs - before.graphs
         if not new:
             return
@@ -74,6 +89,7 @@ def counts() -> Counts:
         graphs=counters["stats"]["unique_graphs"],
         breaks=sum(counters["graph_break"].values()),
         seconds=sum(cumulative_time_spent_ns[phase] for phase in SECONDS) / 1e9,
+        given_up=sum(n for why, n in counters["unimplemented"].items() if why.startswith(GIVEN_UP)),
     )
 
 

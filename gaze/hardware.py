@@ -47,7 +47,7 @@ class Hardware:
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
         checkpoint_activations: modules that keep only their inputs for the backward pass, and compute the rest again there,
-            for what does not fit: globs over names, such as "backbone.blocks.*".
+            for what does not fit: a glob over names, such as "backbone.blocks.*", or several.
         compile: None, or a torch.compile backend such as "inductor". Validation is not compiled.
         compile_mode: of inductor: None, "default" or "max-autotune-no-cudagraphs". Modes with CUDA graphs keep results where the
             next step writes, and figures of a step are read later.
@@ -76,7 +76,7 @@ class Hardware:
         shard_units: int | Sequence[str] = 1_000_000,
         find_unused_parameters: bool = False,
         sync_batchnorm: bool = False,
-        checkpoint_activations: Sequence[str] = (),
+        checkpoint_activations: str | Sequence[str] = (),
         compile: str | None = None,
         compile_mode: str | None = None,
         channels_last: bool = False,
@@ -105,7 +105,13 @@ class Hardware:
             )
         self.find_unused_parameters, self.compile, self.compile_mode = find_unused_parameters, compile, compile_mode
         self.compilation = Compilation() if compile else None
-        self.checkpoint_activations = [*checkpoint_activations]
+        given = checkpoint_activations
+        self.checkpoint_activations = [given] if isinstance(given, str) else [*given]
+        if self.checkpoint_activations and compile == "eager":
+            raise ValueError(
+                "hardware.compile is 'eager' with hardware.checkpoint_activations, which would then drop other units when they "
+                "are computed again; expected null, aot_eager or inductor"
+            )
         self.channels_last, self.workers, self.sync_batchnorm = channels_last, workers, sync_batchnorm
         if threads is not None:
             torch.set_num_threads(threads)
@@ -159,6 +165,8 @@ class Hardware:
         DDP hooks only the parameters that require gradients when it wraps, so call this again after
         any of them is frozen or thawed.
         """
+        if self.compilation is not None:
+            self.compilation.renew()
         net = self.compiled(model)
         if self.shard:
             sharding.check_numbers(model)

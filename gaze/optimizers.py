@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 OPTIONS = ("lr", "weight_decay")  # what a schedule may multiply
 
@@ -50,7 +51,23 @@ def grouped(
         for option in OPTIONS:
             if option in group:
                 group[f"base_{option}"] = group[option]
+    if isinstance(made, SGD):
+        made.register_step_pre_hook(begin_momentum)
     return made
+
+
+def begin_momentum(optimizer: Optimizer, *_: object) -> None:
+    """Give what a fused SGD is to update for the first time a momentum of 0: without dampening torch's own first step.
+
+    Torch leaves that to the kernel. It writes none where the step is left out, so the next one reads memory that nobody
+    filled; and it takes no group in which some parameters have one, as after a thaw.
+    """
+    for group in optimizer.param_groups:
+        if not group["fused"] or not group["momentum"]:
+            continue
+        for parameter in group["params"]:
+            if parameter.grad is not None and optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter.grad)
 
 
 def matches(name: str, pattern: str) -> bool:

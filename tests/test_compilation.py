@@ -78,6 +78,28 @@ def test_compiling_again_is_warned_of_once_with_its_reason(caplog):
     assert watch.figures()["recompiled"] == 3.0
 
 
+@torch._dynamo.config.patch(recompile_limit=2)
+def test_a_model_that_is_prepared_again_and_again_is_compiled_each_time():
+    hardware, counted = Hardware(device="cpu", compile="eager", workers=0), torch._dynamo.utils.counters["stats"]
+    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(4)))
+    for times, part in enumerate(model, 1):
+        part.requires_grad_(False)  # as thawing does, another state
+        hardware.prepare(model)(torch.zeros(3, 2))
+        assert counted["unique_graphs"] == times
+
+
+@torch._dynamo.config.patch(recompile_limit=2)
+def test_what_torch_no_longer_compiles_is_told(caplog):
+    hardware = Hardware(device="cpu", compile="eager", workers=0)
+    net = hardware.prepare(nn.Linear(2, 2))
+    for step in range(1, 6):
+        net(torch.zeros(*[3] * step, 2))
+        hardware.compilation.look(step)
+    (said,) = [record.message for record in caplog.records if "runs uncompiled from now on" in record.message]
+    assert said.startswith("step 3: ")
+    assert "rank mismatch" in said
+
+
 def test_a_mode_needs_inductor_and_one_with_cuda_graphs_is_refused():
     for compile, mode in (("eager", "default"), (None, "default"), ("inductor", "reduce-overhead")):
         with pytest.raises(

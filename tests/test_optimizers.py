@@ -1,9 +1,13 @@
 """Parameter groups by glob."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 
 from gaze.optimizers import grouped
+from gaze.scaler import Scaler, step_if_finite
 from tests.stubs.line import Net
 
 
@@ -43,3 +47,45 @@ def test_what_is_not_to_shrink_keeps_its_other_options_and_takes_the_vectors_wit
     assert settings_of(optimizer, model.backbone.stem.weight) == (0.001, 0.0)
     assert settings_of(optimizer, model.head.bias) == (0.1, 0.0)
     assert settings_of(optimizer, model.head.weight) == (0.1, 0.01)
+
+
+@pytest.fixture
+def unfilled():
+    """Memory that nobody has filled holds NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def momenta(net, trained, factors, fused, take):
+    """Weights after steps with gradients times `factors`; `trained[i]` is how many of the parameters train in step i."""
+    optimizer = grouped(net, partial(torch.optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1, fused=fused))
+    for number, factor in zip(trained, factors, strict=True):
+        for i, parameter in enumerate(net.parameters()):
+            parameter.grad = torch.full_like(parameter, 0.3 * factor) if i < number else None
+        take(optimizer)
+    return [parameter.detach() for parameter in net.parameters()]
+
+
+def by_flag(optimizer):
+    step_if_finite(optimizer, optimizer.param_groups[0]["params"][0].grad.sum())
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_momentum_begins_at_zero_where_the_first_step_is_left_out(scaled, unfilled):
+    net, plain = Net(), Net()
+    plain.load_state_dict(net.state_dict())
+    scaler = Scaler("cpu", dynamic=True)
+    take = (lambda optimizer: scaler.advance(optimizer, torch.zeros(()))) if scaled else by_flag
+    scale = scaler.scale(torch.ones(())).item() if scaled else 1.0  # and half of it from the step left out on
+    ours = momenta(net, (4, 4, 4), (math.inf, scale / (1 + scaled), scale / (1 + scaled)), True, take)
+    theirs = momenta(plain, (4, 4), (1.0, 1.0), None, lambda optimizer: optimizer.step())
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_momentum_of_what_thaws_within_a_group_begins_as_that_of_an_optimizer_that_is_not_fused():
+    net, plain = Net(), Net()
+    plain.load_state_dict(net.state_dict())
+    args = (1, 1, 4, 4), (1.0, 2.0, 1.0, 2.0)
+    ours = momenta(net, *args, True, lambda optimizer: optimizer.step())
+    torch.testing.assert_close(ours, momenta(plain, *args, None, lambda optimizer: optimizer.step()))

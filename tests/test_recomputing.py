@@ -94,9 +94,9 @@ def test_copies_forget_by_themselves_and_what_has_no_gradient_is_computed_once()
 
 
 def test_compiled_and_replicated(tmp_path):
-    plain = step(net(norm=False).eval())
-    model = recompute(net(norm=False).eval(), ["blocks.*"], compiled=True)
-    same(step(torch.compile(model, backend="eager")), plain)
+    compiled = Hardware("cpu", checkpoint_activations="blocks.*", compile="aot_eager")
+    model = compiled.prepare(compiled.settle(net(norm=False)))
+    same(step(model), step(net(norm=False)))
     dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
     try:
         same(step(DistributedDataParallel(recompute(net(), ["blocks.*"]))), step(net()))
@@ -112,4 +112,8 @@ def test_what_can_t_be_is_a_sentence():
     ):
         recompute(net(), ["blocks"])
     with pytest.raises(ValueError, match=r"blocks\.0 has buffers.*hardware\.compile=null"):
-        Hardware("cpu", checkpoint_activations=["blocks.0"], compile="eager").settle(net())
+        Hardware("cpu", checkpoint_activations=["blocks.0"], compile="aot_eager").settle(net())
+    with pytest.raises(
+        ValueError, match="compile is 'eager' with hardware.checkpoint_activations.*expected null, aot_"
+    ):
+        Hardware("cpu", checkpoint_activations="blocks.*", compile="eager")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gaze.avatars.encoding import WIDTH, encoded
@@ -23,7 +23,8 @@ class FaceStream(nn.Module):
     Unlike theirs, whose colours have no bounds, all features pass a sigmoid as those of stage 1 do: so stage 2 begins with
     the very colours that stage 1 ended with, and what is drawn is a picture, from 0 to 1, before any renderer.
 
-    Most Gaussians follow either the codes or the pose alone. No network is asked about those that would not hear it.
+    Most Gaussians follow either the codes or the pose alone. No network is asked about those that would not hear it, which
+    is worth that the host waits for a GPU once a forward pass, to learn how many there are: places train.
 
     Args:
         count: Gaussians.
@@ -59,7 +60,7 @@ class FaceStream(nn.Module):
         splats, seen = self.splats, encoded(pose)
         with torch.no_grad():
             by_code = near_landmarks(splats.position, landmarks, self.region_metric)
-            near, far = (by_code > 0).nonzero()[:, 0], (by_code < 1).nonzero()[:, 0]
+            near, far = numbers(by_code > 0), numbers(by_code < 1)
         what, where = splats.described(), encoded(splats.position)
         own, places = what[near][None], where[near][None]
         by_shape = by_code[near, None] * torch.cat(
@@ -90,3 +91,8 @@ class FaceStream(nn.Module):
             opacity=(splats.opacity_logit + logit[..., 0]).sigmoid(),
             feature=colour,
         )
+
+
+def numbers(chosen: Bool[Tensor, "g"]) -> Int[Tensor, "n"]:
+    """Of what is chosen; the host waits until it knows how many."""
+    return chosen.nonzero()[:, 0]

@@ -13,11 +13,23 @@ CONTEXT = 0.7e9  # bytes that CUDA and its libraries take before the first tenso
 LOST = 1.1  # blocks of the allocator that are free but of the wrong size
 
 
+def recomputed(case: Case) -> Iterator[Finding]:
+    """Can the modules forget their activations that are to?"""
+    from gaze.doctor import footprint
+
+    if case.model is None:
+        return
+    try:
+        footprint.forgetful(case.model, case)
+    except ValueError as error:
+        yield problem("recomputed", said(error))
+
+
 def estimate(case: Case) -> Iterator[Finding]:
     """The peak of a step against the device's memory, and the batch that would fit."""
     from gaze.doctor import footprint
 
-    if case.model is None:
+    if case.model is None or any(recomputed(case)):
         return
     if not case.examples:
         model = footprint.thawed(case.model, case)
@@ -63,6 +75,8 @@ def measured(case: Case) -> Iterator[Finding]:
 
     device = str(case.value("hardware.device", "auto"))
     if not torch.cuda.is_available() or device == "cpu" or case.model is None or not case.examples:
+        return
+    if any(recomputed(case)):
         return
     from gaze.doctor.step import gpu_step
 

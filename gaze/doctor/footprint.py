@@ -121,7 +121,7 @@ def footprint(case: Case, seconds: float = 20.0) -> Footprint:
     if case.model is None or case.config is None or not case.examples:
         raise ValueError("there is no model, or no sample of its data")
     deadline = time.monotonic() + seconds
-    model = recompute(thawed(case.model, case), case.value("hardware.checkpoint_activations", None) or [])
+    model = forgetful(case.model, case)
     if absent := to_be_fetched(case, "loss"):
         raise ValueError(f"{', '.join(absent)} would have to be downloaded first")
     objective = Objective(chosen(case.config, "loss")).train()
@@ -215,6 +215,19 @@ def thawed(model: nn.Module, case: Case) -> nn.Module:
         if isinstance(callback, (Freeze, Unfreeze)):
             callback.fit_start(trainer)
     return model
+
+
+def forgetful(model: nn.Module, case: Case) -> nn.Module:
+    """The thawed model whose modules forget their activations as the run's will: a copy but for weights and buffers.
+
+    Raises:
+        ValueError: a glob of `hardware.checkpoint_activations` names what can't.
+    """
+    model = thawed(model, case)
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    globs = case.value("hardware.checkpoint_activations", [])
+    compiled = case.value("hardware.compile") is not None
+    return recompute(copy.deepcopy(model, shared), [globs] if isinstance(globs, str) else globs, compiled)
 
 
 def averaged(model: nn.Module, case: Case) -> int:

@@ -32,7 +32,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "weights": (weights.pretrained, weights.other_runs),
     "run": (directories.directory, directories.changes),
     "machine": (machine.processor, machine.memory, machine.shared_memory, machine.disk, machine.open_files),
-    "device memory": (fit.estimate, fit.measured),
+    "device memory": (fit.recomputed, fit.estimate, fit.measured),
     "stores": (stores.mlflow, stores.optuna),
     "environment": (
         surroundings.replicas,

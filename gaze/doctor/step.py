@@ -7,11 +7,10 @@ import copy
 import torch
 
 from gaze.doctor.case import Case
-from gaze.doctor.footprint import late, thawed
+from gaze.doctor.footprint import forgetful, late
 from gaze.freezing import train_mode
 from gaze.hardware import Hardware
 from gaze.losses.objective import Objective
-from gaze.recomputing import recompute
 from gaze.runs import build, chosen
 from gaze.types import collate
 
@@ -25,7 +24,7 @@ def gpu_step(case: Case, batch_size: int, device: str = "cuda") -> int:
     assert case.model is not None
     assert case.config is not None
     hardware: Hardware = build({**case.value("hardware"), "device": device, "distributed": False, "workers": 0})
-    model = recompute(copy.deepcopy(thawed(case.model, case)), hardware.checkpoint_activations)
+    model = copy.deepcopy(forgetful(case.model, case))
     try:
         net = hardware.prepare(model)
         objective = Objective(chosen(case.config, "loss")).to(hardware.device)

@@ -72,7 +72,8 @@ class Mixture(nn.Module):
             padded_bmm otherwise there and where compiled, dense where exported, or else loop_sorted.
 
     Attributes:
-        counts: questions to each expert in training, since `restart`.
+        counts: questions to each expert in training, since `restart`. Those of a forward pass that is made again for the
+            backward pass (`gaze.recomputing`) count twice: numbers of the two attributes mean something beside each other.
         sums: entropy of the scores, tokens, questions, and questions without room since then.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -185,6 +185,24 @@ def test_an_estimate_that_takes_too_long_says_so(toy, monkeypatch):
 
     monkeypatch.setattr(footprint, "footprint", slow)
     assert "give it more time with seconds=120" in only(fit.estimate, toy[0])[1]
+
+
+def test_parts_that_can_t_forget_their_activations_are_a_problem_and_not_tried(toy):
+    case, _ = toy
+    bad = replace(case, config=OmegaConf.merge(case.config, {"hardware": {"checkpoint_activations": "nothing.*"}}))
+    level, said = only(fit.recomputed, bad)
+    assert level == "problem"
+    assert "'nothing.*' matches no module" in said
+    assert not list(fit.estimate(bad))
+
+
+def test_an_estimate_with_recomputed_parts_leaves_the_model_as_it_is(toy):
+    case, plain = toy
+    less = replace(case, config=OmegaConf.merge(case.config, {"hardware": {"checkpoint_activations": "head"}}))
+    kinds = [type(module) for module in less.model.modules()]
+    assert footprint.footprint(less).per_sample < plain.per_sample
+    assert [type(module) for module in less.model.modules()] == kinds
+    assert not list(fit.recomputed(less))
 
 
 def test_a_given_memory_is_what_counts():
