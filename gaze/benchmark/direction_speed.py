@@ -124,6 +124,7 @@ class Step:
         loss: of the copy.
         layout: of weights of convolutions.
         amp: under autocast, in bfloat16.
+        trained: the part of the model that the optimizer has; all of it by default.
     """
 
     def __init__(
@@ -133,9 +134,10 @@ class Step:
         loss: Callable[[nn.Module], Tensor],
         layout: torch.memory_format = torch.contiguous_format,
         amp: bool = False,
+        trained: str = "",
     ) -> None:
         self.model, self.loss, self.amp = copy.deepcopy(model).train().to(memory_format=layout), loss, amp
-        self.optimizer = optimizer([p for p in self.model.parameters() if p.requires_grad])
+        self.optimizer = optimizer([p for p in self.model.get_submodule(trained).parameters() if p.requires_grad])
 
     def __call__(self) -> Float[Tensor, ""]:
         device = next(self.model.parameters()).device.type

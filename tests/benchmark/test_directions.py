@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_module
 
 from gaze.backbones.timm_features import TimmFeatures
 from gaze.benchmark import direction_speed
-from gaze.benchmark.direction_speed import gazetr, gazetr_training, towers
+from gaze.benchmark.direction_speed import Step, gazetr, gazetr_training, towers
 from gaze.benchmark.feature_speed import features
 from gaze.benchmark.gazeformer_speed import gazeformer, gazeformer_training
 from gaze.benchmark.multiplications import operations
@@ -37,13 +37,23 @@ def test_gazetr_and_ours_look_the_same_way(monkeypatch):
     assert all(row["same"] and row["fair_ratio"] > 0 and row["limit_share"] > 0 for row in rows), rows
 
 
-def test_the_prototype_and_ours_look_the_same_way():
+def test_the_prototype_and_ours_look_the_same_way(monkeypatch):
     def text():
         return TextTower(width=32, depth=1, heads=2, words=1000)
+
+    def init(step, *given, **options):
+        begin(step, *given, **options)
+        made.append(step)
+
+    made, begin = [], Step.__init__
+    monkeypatch.setattr(Step, "__init__", init)
 
     results = list(gazeformer_training(1, CPU, small=True, tower=TinyRandom, texts=text, network=SMALL))
     assert all(row["same"] for result in results for row in result.rows()), results
     assert [row["ours"] for row in results[1].rows()] == ["tower", "CNN", "fusion"]
+    for published in made[:2]:  # gradients reach the words, and nobody trains them
+        assert published.model.texts.embed.weight.grad is not None
+        assert not any(parameter in published.optimizer.state for parameter in published.model.texts.parameters())
 
 
 def test_towers_say_the_same_in_any_layout(monkeypatch):
