@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as pixels
 
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.limits import jpeg_bytes
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.datasets.image import decode_image
 from gaze.datasets.screen import ScreenDataset
 from gaze.datasets.screen_augment import Flip, LabelNoise, QuarterTurn, Roll, UpsideDown
@@ -187,4 +187,4 @@ def _difference(data: ScreenDataset, files: dict[str, Path], means: dict[str, Te
         (getattr(inputs, stream).float() / 255 - means[stream] - _read(file, SIZES[stream], means[stream])).abs().mean()
         for stream, file in files.items()
     ]
-    return float(max(far))
+    return largest(map(float, far))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.datasets.head_views import HeadViews
 from gaze.hardware import Hardware
 from gaze.types import Batch, collate
@@ -64,7 +64,7 @@ def _measured(compression: str | None, views: int, side: int, rounds: int, hardw
         units=views,
         timings=timings,
         goals={"ours": GOALS[compression]},
-        difference=max(map(float, differences)),
+        difference=largest(map(float, differences)),
         tolerance=1e-6,
         limits={"ours": alone["reading"].best / timings["ours"].best},
     )

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.fusions.direction_tokens import DirectionTokens
 from gaze.hardware import Hardware
 from gaze.moe.mixture import Mixture, SwiGLU, swiglu
@@ -160,7 +160,7 @@ def _measured(shape: Shape, rounds: int, hardware: Hardware) -> Result:
         units=shape.tokens,
         timings=interleaved(candidates, rounds, hardware.device),
         goals={"auto": shape.goal},
-        difference=max(
+        difference=largest(
             float((one - other).abs().max())
             for found in answers.values()
             for one, other in zip(found, answers["published"], strict=True)

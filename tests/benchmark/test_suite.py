@@ -1,12 +1,13 @@
 """Speed is never tested; that both sides of each comparison compute the same is."""
 
+import math
 from functools import partial
 
 import pytest
 import torch
 
 from gaze.backbones.conv_vit import ConvViT
-from gaze.benchmark import screen_speed
+from gaze.benchmark import moe_speed, raster_speed, screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.frame_loader_speed import usual
@@ -127,6 +128,19 @@ def test_loops_over_gaussians_and_tiles_and_we_draw_the_same():
     results += raster_views(1, Hardware("cpu"), shape=Cloud(20, 12, 1.0, "views", channels=3), views=2)
     assert len(results) == 3
     assert all(row["same"] for result in results for row in result.rows()), results
+
+
+def test_an_answer_that_is_no_number_is_not_the_same(monkeypatch):
+    monkeypatch.setattr(moe_speed.NaiveExperts, "forward", lambda self, tokens: tokens * math.nan)
+    monkeypatch.setattr(
+        raster_speed,
+        "_ours",
+        lambda cloud, cameras, size: raster_speed.loop_over_gaussians(cloud, cameras, size) * math.nan,
+    )
+    results = [*moe_training(1, Hardware("cpu"), (Shape(9, 4, 2, 8, goal=1.0, width=8),))]
+    results += raster_training(1, Hardware("cpu"), shapes=(Cloud(20, 12, 1.0, "gaussians", channels=3),))
+    assert len(results) == 2
+    assert not any(row["same"] for result in results for row in result.rows()), results
 
 
 def test_the_text_tower_is_as_large_as_clips():
