@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from gaze.backbones.timm_features import TimmFeatures
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.direction_speed import FACES, FEW, Step, shares
+from gaze.benchmark.direction_speed import FACES, FEW, Step
 from gaze.benchmark.moe_speed import separate
+from gaze.benchmark.multiplications import rates, shares
 from gaze.benchmark.prompt_speed import PLACES, TEXTS, TextTower, vit_b32
 from gaze.benchmark.result import Result
 from gaze.clip.frozen import FrozenTower
@@ -143,7 +144,7 @@ def gazeformer_training(
         goals={"bf16": 4.0},
         difference=difference,
         tolerance=1e-4,
-        limits=shares(timings, candidates["fp32"], device, rounds),
+        limits=shares(timings, candidates["fp32"], rates(device, rounds)),
     )
     yield result
     yield _stages(candidates["bf16"], images.to(memory_format=last), rounds, device)

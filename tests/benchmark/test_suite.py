@@ -5,9 +5,10 @@ from functools import partial
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention as attend
 
 from gaze.backbones.conv_vit import ConvViT
-from gaze.benchmark import moe_speed, raster_speed, screen_speed
+from gaze.benchmark import moe_speed, raster_speed, screen_latency_speed, screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.frame_loader_speed import usual
@@ -23,7 +24,7 @@ from gaze.benchmark.redirector_speed import Shape as Head
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
-from gaze.benchmark.screen_latency_speed import screen_latency
+from gaze.benchmark.screen_latency_speed import compiled_screen, screen_latency
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import Workload, chosen, workloads
@@ -98,6 +99,18 @@ def test_a_frame_of_the_published_itracker_and_of_ours_are_the_same_point():
     (result,) = screen_latency(1, Hardware("cpu"), small=True)
     assert [row["ours"] for row in result.rows()] == ["fp32", "bf16"]
     assert all(row["same"] and row["limit_share"] > 0 for row in result.rows()), result
+
+
+def test_attention_of_the_recommended_frame_is_counted(monkeypatch):
+    monkeypatch.setattr(screen_latency_speed, "rates", lambda *given: {"fp32": 1e9, "bf16": 1e9})
+    query = torch.rand(1, 2, 8, 4)
+    calls = {name: partial(attend, query, query, query) for name in ("published", "fp32", "bf16")}
+    result = screen_latency_speed._result("attention", 1, 1, Hardware("cpu"), calls, attend(query, query, query))
+    assert all(row["limit_share"] > 0 for row in result.rows())
+
+
+def test_a_small_run_compiles_no_frames():
+    assert not list(compiled_screen(1, Hardware("cpu"), small=True))
 
 
 def test_a_file_says_what_its_model_says(monkeypatch):
