@@ -29,7 +29,7 @@ from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import Workload, chosen, workloads
 from gaze.benchmark.trainer_speed import Shape as Steps
-from gaze.benchmark.trainer_speed import overhead
+from gaze.benchmark.trainer_speed import distance, overhead
 from gaze.clip.tiny_random import TinyRandom
 from gaze.errors import UserError
 from gaze.export import verification
@@ -216,7 +216,7 @@ def test_the_published_step_of_a_head_and_ours_have_the_same_loss_and_gradients(
 
 def test_heads_are_read_as_published_from_files():
     (result,) = head_loader(1, Hardware("cpu"), small=True)
-    assert [row["ours"] for row in result.rows()] == ["ours", "placed"]
+    assert [(row["ours"], row["goal"] is None) for row in result.rows()] == [("ours", True), ("placed", False)]
     assert all(row["same"] for row in result.rows()), result
 
 
@@ -234,6 +234,15 @@ def test_the_trainer_and_a_bare_loop_end_with_the_same_weights():
         assert (alone["same"], logged["same"], cost.difference) == (True, True, 0.0)
         assert alone["most_ms"] == pytest.approx(alone["bare_ms"] + 0.04)
         assert logged["most_ms"] == pytest.approx(logged["bare_ms"] + 0.1)
+
+
+def test_two_models_are_as_far_apart_as_their_weights_and_nowhere_near_if_one_is_no_number():
+    one, other = torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(2, 1, bias=False)
+    one.weight.data, other.weight.data = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 4.5]])
+    assert distance(one, one) == 0.0
+    assert distance(one, other) == pytest.approx(0.1)
+    other.weight.data[0, 0] = math.nan
+    assert math.isnan(distance(one, other))
 
 
 def test_what_is_more_than_allowed_shows():
