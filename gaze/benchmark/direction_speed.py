@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.backbones.timm_features import TimmFeatures
-from gaze.benchmark.clock import Timing, interleaved
+from gaze.benchmark.clock import interleaved
 from gaze.benchmark.gazetr_reference import GazeTRReference
-from gaze.benchmark.limits import product_rate
-from gaze.benchmark.multiplications import operations
+from gaze.benchmark.multiplications import rates, shares
 from gaze.benchmark.prompt_speed import vit_b32
 from gaze.benchmark.result import Result
 from gaze.fusions.direction_gazetr import DirectionGazeTR
@@ -69,7 +68,7 @@ def gazetr_training(rounds: int, hardware: Hardware, small: bool = False) -> Ite
         goals={"bf16": 4.0},
         difference=difference,
         tolerance=1e-5,
-        limits=shares(timings, candidates["fp32"], device, rounds),
+        limits=shares(timings, candidates["fp32"], rates(device, rounds)),
     )
 
 
@@ -106,7 +105,7 @@ def towers(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Res
             goals={"bf16": 4.0},
             difference=float((expected - found).norm() / expected.norm()),
             tolerance=1e-4,
-            limits=shares(timings, candidates["fp32"], device, rounds),
+            limits=shares(timings, candidates["fp32"], rates(device, rounds)),
         )
 
 
@@ -124,6 +123,7 @@ class Step:
         loss: of the copy.
         layout: of weights of convolutions.
         amp: under autocast, in bfloat16.
+        trained: the part of the model that the optimizer has; all of it by default.
     """
 
     def __init__(
@@ -133,9 +133,10 @@ class Step:
         loss: Callable[[nn.Module], Tensor],
         layout: torch.memory_format = torch.contiguous_format,
         amp: bool = False,
+        trained: str = "",
     ) -> None:
         self.model, self.loss, self.amp = copy.deepcopy(model).train().to(memory_format=layout), loss, amp
-        self.optimizer = optimizer([p for p in self.model.parameters() if p.requires_grad])
+        self.optimizer = optimizer([p for p in self.model.get_submodule(trained).parameters() if p.requires_grad])
 
     def __call__(self) -> Float[Tensor, ""]:
         device = next(self.model.parameters()).device.type
@@ -145,16 +146,3 @@ class Step:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return loss.detach()
-
-
-def shares(
-    timings: Mapping[str, Timing], call: Callable[[], object], device: torch.device, rounds: int
-) -> dict[str, float]:
-    """Of what products of a ViT-B's shapes reach in each number format, the share that each variant of ours does."""
-    needed = operations(call)
-    formats = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    return {
-        name: needed / product_rate(dtype, device, rounds) / timings[name].best
-        for name, dtype in formats.items()
-        if name in timings
-    }

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from gaze.benchmark.clock import Timing, interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.checkpoints import Checkpoints
 from gaze.export import verification
 from gaze.export.exported import open_exported
@@ -100,7 +100,7 @@ def _exported(system: str, folder: Path, rounds: int, formats: tuple[str, ...]) 
         for name, file in done.items():
             calls[name] = partial(_repeated, open_exported(file.path, trust=True), _asked(system))
         timings = interleaved(calls, rounds, torch.device("cpu"))
-    return _result(f"{system}, small, as a file", timings, max(file.difference or 0.0 for file in done.values()))
+    return _result(f"{system}, small, as a file", timings, largest(file.difference or 0.0 for file in done.values()))
 
 
 class Renderer(nn.Module):
@@ -144,7 +144,7 @@ def _renderer(folder: Path, rounds: int) -> Result:
             found.append(largest_difference(trials, call))
             calls[name] = partial(_repeated, call, one)
         timings = interleaved(calls, rounds, torch.device("cpu"))
-    return _result("GazeGaussian's neural renderer, small, as a file", timings, max(found))
+    return _result("GazeGaussian's neural renderer, small, as a file", timings, largest(found))
 
 
 def _named(graph: Renderer, pictures: int) -> dict[str, Tensor]:

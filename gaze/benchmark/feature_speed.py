@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.prompt_speed import vit_b32
-from gaze.benchmark.result import Cost, Result
+from gaze.benchmark.result import Cost, Result, largest
 from gaze.clip.frozen import FrozenTower
 from gaze.hardware import Hardware
 from gaze.recall import Recall, fingerprints
@@ -61,7 +61,7 @@ def _epoch(rounds: int, hardware: Hardware, pictures: int, clip: FrozenTower, ho
         for name in recalls:  # the first epoch
             candidates[name]()
         expected = live()
-        difference = max(
+        difference = largest(
             float((candidates[name]() - expected).norm() / expected.norm())
             for name, storage in STORES.items()
             if storage == "float16"

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from gaze.backbones.timm_features import TimmFeatures
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.direction_speed import FACES, FEW, Step, shares
+from gaze.benchmark.direction_speed import FACES, FEW, Step
 from gaze.benchmark.moe_speed import separate
+from gaze.benchmark.multiplications import rates, shares
 from gaze.benchmark.prompt_speed import PLACES, TEXTS, TextTower, vit_b32
 from gaze.benchmark.result import Result
 from gaze.clip.frozen import FrozenTower
@@ -35,8 +36,9 @@ AUXILIARY = 0.01  # weight of both losses of the router
 class Prototype(nn.Module):
     """A GazeFormer as the prototype computes it (AIPMLab/Gazeformer, 67c78bf), with the weights of one of ours.
 
-    Its texts of gaze are embedded anew for each batch, with a graph down to the words, which it leaves trainable; pictures
-    are normalised twice, once for each tower; and each expert looks for its tokens, and asks whether there are any.
+    Its texts of gaze are embedded anew for each batch; pictures are normalised twice, once for each tower; and each expert
+    looks for its tokens, and asks whether there are any. Of CLIP its train.py freezes the image tower and the blocks of the text
+    tower alone, so that gradients reach the words; but its optimizer has only fusion and CNN, here `model`.
 
     Args:
         model: of ours, not yet trained.
@@ -96,8 +98,9 @@ def gazeformer_training(
 ) -> Iterator[Result]:
     """The model of conf/model/gazeformer (CLIP ViT-B/32, ResNet-50, fusion=small) with random weights.
 
-    A quick run has a ResNet-18 and a text tower of two blocks. Then its stages: in that row `published`
-    is our whole step in bfloat16, so that each ratio is one over a stage's share.
+    `published` is the prototype in float32, and `fair` the same in bfloat16 and channels last; its train.py has autocast to
+    float16 around the fusion alone, and on CUDA only. A quick run has a ResNet-18 and a text tower of two blocks.
+    Then its stages: in that row `published` is our whole step in bfloat16, so that each ratio is one over a stage's share.
     """
     torch.manual_seed(0)
     device, faces = hardware.device, FEW if small else FACES
@@ -127,8 +130,8 @@ def gazeformer_training(
     adam = partial(torch.optim.AdamW, lr=0.0, weight_decay=0.0)
     fast = partial(adam, fused=True)
     candidates = {
-        "published": Step(prototype, adam, plain),
-        "fair": Step(prototype, adam, turned, last, True),
+        "published": Step(prototype, adam, plain, trained="model"),
+        "fair": Step(prototype, adam, turned, last, True, trained="model"),
         "fp32": Step(model, fast, turned, last),
         "bf16": Step(model, fast, turned, last, True),
     }
@@ -141,7 +144,7 @@ def gazeformer_training(
         goals={"bf16": 4.0},
         difference=difference,
         tolerance=1e-4,
-        limits=shares(timings, candidates["fp32"], device, rounds),
+        limits=shares(timings, candidates["fp32"], rates(device, rounds)),
     )
     yield result
     yield _stages(candidates["bf16"], images.to(memory_format=last), rounds, device)

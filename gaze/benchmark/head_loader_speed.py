@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.datasets.head_views import HeadViews
 from gaze.hardware import Hardware
 from gaze.types import Batch, collate
@@ -30,7 +30,8 @@ GOALS = {None: 5.0, "lzf": 2.0, "gzip": 2.0}
 def head_loader(rounds: int, hardware: Hardware, small: bool = False) -> Iterator[Result]:
     """Files as they may be compressed, each read in one process; `limits` is the share of what HDF5 alone takes to read.
 
-    `ours` ends where a loader's worker does: its 8-bit pictures become numbers on the device, which `placed` counts, too.
+    `placed` does all that the published way does, and has the goals. `ours` ends where a loader's worker does: its 8-bit
+    pictures are not yet on the device, where they become numbers.
     """
     for compression in (None,) if small else (None, "lzf", "gzip"):
         yield _measured(compression, 4 if small else 16, 256 if small else 512, rounds, hardware)
@@ -63,8 +64,8 @@ def _measured(compression: str | None, views: int, side: int, rounds: int, hardw
         unit="views",
         units=views,
         timings=timings,
-        goals={"ours": GOALS[compression]},
-        difference=max(map(float, differences)),
+        goals={"placed": GOALS[compression]},
+        difference=largest(map(float, differences)),
         tolerance=1e-6,
         limits={"ours": alone["reading"].best / timings["ours"].best},
     )

@@ -19,7 +19,7 @@ from gaze.benchmark.clock import interleaved
 from gaze.benchmark.limits import product_rate
 from gaze.benchmark.published_head import PublishedHead
 from gaze.benchmark.redirector_speed import PAPER, Shape, views
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.eye_rotations.learned_origin import LearnedOriginRotation
 from gaze.hardware import Hardware
 from gaze.heads.renderer_unet import UNetRenderer
@@ -89,7 +89,7 @@ def measured(parts: Parts, shape: Shape, rounds: int, hardware: Hardware) -> Res
         "published": published_gradients(peer, parts.batch, shape.samples),
         "fp32": our_gradients(ours["fp32"], parts.objective, parts.batch, hardware, amp=False),
     }
-    difference = max(
+    difference = largest(
         float((one - other).abs().max() / other.abs().max())
         for one, other in zip(found["fp32"], found["published"], strict=True)
     )

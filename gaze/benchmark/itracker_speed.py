@@ -10,14 +10,13 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.backbones.itracker_tower import ITrackerTower
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.itracker_reference import ITrackerReference, Streams, streams, training_step
-from gaze.benchmark.limits import product_rate
+from gaze.benchmark.multiplications import FORMATS, rates, shares
 from gaze.benchmark.result import Result
-from gaze.benchmark.screen_speed import FORMATS, sized
+from gaze.benchmark.screen_speed import sized
 from gaze.fusions.itracker import ITracker
 from gaze.hardware import Hardware
 from gaze.heads.point import PointHead
@@ -52,9 +51,6 @@ def itracker_training(rounds: int, hardware: Hardware, small: bool = False) -> I
     candidates |= {name: partial(step, amp=name == "bf16") for name in FORMATS}
     found = float(candidates["fp32"]())
     timings = interleaved(candidates, rounds, device)
-    with FlopCounterMode(display=False) as counter:
-        candidates["fp32"]()
-    rates = {name: product_rate(dtype, device, rounds) for name, dtype in FORMATS.items()}
     yield Result(
         name=f"iTracker, training, {samples} of {SIDE} px",
         unit="samples",
@@ -63,7 +59,7 @@ def itracker_training(rounds: int, hardware: Hardware, small: bool = False) -> I
         goals={"bf16": 4.0},
         difference=abs(found - expected) / expected,
         tolerance=1e-5,
-        limits={name: counter.get_total_flops() / rate / timings[name].best for name, rate in rates.items()},
+        limits=shares(timings, candidates["fp32"], rates(device, rounds)),
     )
 
 

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.hardware import Hardware
 from gaze.rasterize.compositing import LEAST_LIGHT, MOST_ALPHA
 from gaze.rasterize.gaussians import Gaussians
@@ -185,7 +185,7 @@ def _measured(
         units=pictures,
         timings=interleaved(candidates, rounds, hardware.device),
         goals=goals,
-        difference=max(
+        difference=largest(
             float((one - other).abs().max() / other.abs().max())
             for found in answers.values()
             for one, other in zip(found, answers["published"], strict=True)

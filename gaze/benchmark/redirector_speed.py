@@ -12,7 +12,7 @@ from torch import Tensor
 from gaze.avatars.corrections import Corrections
 from gaze.backbones.gaussian_head import GaussianHead
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.eye_rotations.explicit import ExplicitRotation
 from gaze.hardware import Hardware
 from gaze.heads.renderer_unet import UNetRenderer
@@ -125,7 +125,7 @@ def _measured(
 ) -> Result:
     rounds, hardware = how
     answers = {variant: call() for variant, call in candidates.items()}
-    difference = max(
+    difference = largest(
         float((ours - theirs).abs().max() / theirs.abs().max())
         for ours, theirs in zip(answers["together"], answers["published"], strict=True)
     )

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.result import Result
+from gaze.benchmark.result import Result, largest
 from gaze.hardware import Hardware
 from gaze.heads.pixel_stages import SLOPE, PixelStages
 
@@ -74,15 +74,15 @@ def _measured(
 ) -> Result:
     answers = {which: call() for which, call in candidates.items()}
     pairs = list(zip(answers["exact"], answers["published"], strict=True))
-    largest = [float(other.abs().max()) for _, other in pairs]
-    scale = [largest[0], *[max(largest[1:], default=1.0)] * (len(pairs) - 1)]  # of the picture, and of all gradients
+    sizes = [float(other.abs().max()) for _, other in pairs]
+    scale = [sizes[0], *[max(sizes[1:], default=1.0)] * (len(pairs) - 1)]  # of the picture, and of all gradients
     return Result(
         name=name,
         unit="pictures",
         units=1,
         timings=interleaved(candidates, rounds, hardware.device),
         goals={"exact": 2.0},
-        difference=max(float((a - b).abs().max()) / by for (a, b), by in zip(pairs, scale, strict=True)),
+        difference=largest(float((a - b).abs().max()) / by for (a, b), by in zip(pairs, scale, strict=True)),
         tolerance=1e-5,
         limits={},
     )

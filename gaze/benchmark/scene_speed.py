@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.limits import product_rate
+from gaze.benchmark.multiplications import FORMATS, shares
 from gaze.benchmark.reference import Reference, training_step
 from gaze.benchmark.result import Result
 from gaze.hardware import Hardware
@@ -46,8 +45,7 @@ class SceneSpeed:
         stride = int(model.backbone.stride)  # type: ignore[arg-type]
         self.peer = Reference(self.model, (size[0] // stride, size[1] // stride)).to(hardware.device)
         self.loss = HeatmapBCE(target="reference")
-        self.rates = {"fp32": torch.float32, "bf16": torch.bfloat16}
-        self.peaks = {name: product_rate(dtype, hardware.device, rounds) for name, dtype in self.rates.items()}
+        self.peaks = {name: product_rate(dtype, hardware.device, rounds) for name, dtype in FORMATS.items()}
         self.training = hardware.lowered(self.model, amp=True)
         self.answering = hardware.lowered(self.model, amp=True, everything=True)
 
@@ -161,13 +159,7 @@ class SceneSpeed:
 
     def shares(self, timings: dict, call: Callable[[], object]) -> dict[str, float]:
         """How much of the rate of matrix products each variant of ours reaches."""
-        with (
-            sdpa_kernel(SDPBackend.MATH),
-            FlopCounterMode(display=False) as counter,
-        ):  # the fused attention isn't counted
-            call()
-        flops = counter.get_total_flops()
-        return {name: flops / peak / timings[name].best for name, peak in self.peaks.items() if name in timings}
+        return shares(timings, call, self.peaks)
 
     def mode(self, training: bool) -> None:
         """Training mode for the decoder, or not."""

@@ -8,12 +8,11 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.backbones.dilated_resnet import DilatedResNet
 from gaze.backbones.timm_features import TimmFeatures
 from gaze.benchmark.clock import interleaved
-from gaze.benchmark.limits import product_rate
+from gaze.benchmark.multiplications import rates, shares
 from gaze.benchmark.result import Result
 from gaze.fusions.hybrid_gaze import HybridGaze
 from gaze.fusions.itracker import ITracker
@@ -23,8 +22,6 @@ from gaze.heads.point import PointHead
 from gaze.models.screen import STREAMS, ScreenModel
 from gaze.optimizers import grouped
 from gaze.types import ScreenInputs
-
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def screen_training(rounds: int, samples: int, hardware: Hardware, face_size: int = 448, eye_size: int = 128) -> Result:
@@ -40,9 +37,6 @@ def screen_training(rounds: int, samples: int, hardware: Hardware, face_size: in
     candidates = {"published": partial(first, amp=False), "fair": partial(first, amp=True)}
     candidates |= {"fp32": partial(ours, amp=False), "bf16": partial(ours, amp=True)}
     timings = interleaved(candidates, rounds, device)
-    with FlopCounterMode(display=False) as counter:
-        candidates["fp32"]()
-    rates = {name: product_rate(dtype, device, rounds) for name, dtype in FORMATS.items()}
     return Result(
         name=f"point of gaze, training, {samples} of {face_size} and {eye_size} px",
         unit="samples",
@@ -51,7 +45,7 @@ def screen_training(rounds: int, samples: int, hardware: Hardware, face_size: in
         goals={"fp32": 3.0, "bf16": 3.0},
         difference=0.0 if bool(torch.stack([ours(amp=False), first(amp=False)]).isfinite().all()) else float("inf"),
         tolerance=0.0,
-        limits={name: counter.get_total_flops() / rate / timings[name].best for name, rate in rates.items()},
+        limits=shares(timings, candidates["fp32"], rates(device, rounds)),
     )
 
 

@@ -1,12 +1,14 @@
 """Speed is never tested; that both sides of each comparison compute the same is."""
 
+import math
 from functools import partial
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention as attend
 
 from gaze.backbones.conv_vit import ConvViT
-from gaze.benchmark import screen_speed
+from gaze.benchmark import moe_speed, raster_speed, screen_latency_speed, screen_speed
 from gaze.benchmark.clock import Timing, interleaved, timing
 from gaze.benchmark.exports_speed import exports
 from gaze.benchmark.frame_loader_speed import usual
@@ -22,12 +24,12 @@ from gaze.benchmark.redirector_speed import Shape as Head
 from gaze.benchmark.redirector_speed import redirector
 from gaze.benchmark.renderer_speed import renderer
 from gaze.benchmark.result import Cost, Result
-from gaze.benchmark.screen_latency_speed import screen_latency
+from gaze.benchmark.screen_latency_speed import compiled_screen, screen_latency
 from gaze.benchmark.screen_speed import first_version, screen_training, shared
 from gaze.benchmark.stream_speed import stream
 from gaze.benchmark.suite import Workload, chosen, workloads
 from gaze.benchmark.trainer_speed import Shape as Steps
-from gaze.benchmark.trainer_speed import overhead
+from gaze.benchmark.trainer_speed import distance, overhead
 from gaze.clip.tiny_random import TinyRandom
 from gaze.errors import UserError
 from gaze.export import verification
@@ -99,6 +101,18 @@ def test_a_frame_of_the_published_itracker_and_of_ours_are_the_same_point():
     assert all(row["same"] and row["limit_share"] > 0 for row in result.rows()), result
 
 
+def test_attention_of_the_recommended_frame_is_counted(monkeypatch):
+    monkeypatch.setattr(screen_latency_speed, "rates", lambda *given: {"fp32": 1e9, "bf16": 1e9})
+    query = torch.rand(1, 2, 8, 4)
+    calls = {name: partial(attend, query, query, query) for name in ("published", "fp32", "bf16")}
+    result = screen_latency_speed._result("attention", 1, 1, Hardware("cpu"), calls, attend(query, query, query))
+    assert all(row["limit_share"] > 0 for row in result.rows())
+
+
+def test_a_small_run_compiles_no_frames():
+    assert not list(compiled_screen(1, Hardware("cpu"), small=True))
+
+
 def test_a_file_says_what_its_model_says(monkeypatch):
     monkeypatch.setattr(verification, "SECONDS", 0.0)
     (result,) = exports(1, Hardware("cpu"), small=True)
@@ -127,6 +141,19 @@ def test_loops_over_gaussians_and_tiles_and_we_draw_the_same():
     results += raster_views(1, Hardware("cpu"), shape=Cloud(20, 12, 1.0, "views", channels=3), views=2)
     assert len(results) == 3
     assert all(row["same"] for result in results for row in result.rows()), results
+
+
+def test_an_answer_that_is_no_number_is_not_the_same(monkeypatch):
+    monkeypatch.setattr(moe_speed.NaiveExperts, "forward", lambda self, tokens: tokens * math.nan)
+    monkeypatch.setattr(
+        raster_speed,
+        "_ours",
+        lambda cloud, cameras, size: raster_speed.loop_over_gaussians(cloud, cameras, size) * math.nan,
+    )
+    results = [*moe_training(1, Hardware("cpu"), (Shape(9, 4, 2, 8, goal=1.0, width=8),))]
+    results += raster_training(1, Hardware("cpu"), shapes=(Cloud(20, 12, 1.0, "gaussians", channels=3),))
+    assert len(results) == 2
+    assert not any(row["same"] for result in results for row in result.rows()), results
 
 
 def test_the_text_tower_is_as_large_as_clips():
@@ -189,7 +216,7 @@ def test_the_published_step_of_a_head_and_ours_have_the_same_loss_and_gradients(
 
 def test_heads_are_read_as_published_from_files():
     (result,) = head_loader(1, Hardware("cpu"), small=True)
-    assert [row["ours"] for row in result.rows()] == ["ours", "placed"]
+    assert [(row["ours"], row["goal"] is None) for row in result.rows()] == [("ours", True), ("placed", False)]
     assert all(row["same"] for row in result.rows()), result
 
 
@@ -207,6 +234,15 @@ def test_the_trainer_and_a_bare_loop_end_with_the_same_weights():
         assert (alone["same"], logged["same"], cost.difference) == (True, True, 0.0)
         assert alone["most_ms"] == pytest.approx(alone["bare_ms"] + 0.04)
         assert logged["most_ms"] == pytest.approx(logged["bare_ms"] + 0.1)
+
+
+def test_two_models_are_as_far_apart_as_their_weights_and_nowhere_near_if_one_is_no_number():
+    one, other = torch.nn.Linear(2, 1, bias=False), torch.nn.Linear(2, 1, bias=False)
+    one.weight.data, other.weight.data = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 4.5]])
+    assert distance(one, one) == 0.0
+    assert distance(one, other) == pytest.approx(0.1)
+    other.weight.data[0, 0] = math.nan
+    assert math.isnan(distance(one, other))
 
 
 def test_what_is_more_than_allowed_shows():
