@@ -9,8 +9,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +23,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from gaze.benchmark.clock import interleaved
+from gaze.benchmark.multiplications import operations
 from gaze.benchmark.result import Result, largest
 from gaze.errors import UserError
 from gaze.freezing import train_mode
@@ -123,12 +123,14 @@ def _measured(
     rounds, hardware = how
     losses: dict[str, float] = {}
     warm_up_s: dict[str, float] = {}
-    operations = 0
+    needed = 0.0
     for variant, stepper in steppers.items():
+        first = partial(_keep, losses, variant, stepper)
         began = time.perf_counter()
-        with _counter() if variant == "published" else nullcontext() as counter:
-            losses[variant] = float(stepper.step())
-        operations = counter.get_total_flops() if counter else operations
+        if variant == "published":
+            needed = operations(first)
+        else:
+            first()
         warm_up_s[variant] = time.perf_counter() - began
     timings = interleaved({v: s.step for v, s in steppers.items()}, rounds, hardware.device)
     return Result(
@@ -139,18 +141,20 @@ def _measured(
         goals={},
         difference=largest(abs(loss / losses["published"] - 1) for loss in losses.values()),
         tolerance=TOLERANCE,
-        limits={v: operations / peaks[FORMATS[v]] / timings[v].best for v in steppers},
+        limits={v: needed / peaks[FORMATS[v]] / timings[v].best for v in steppers},
         warm_up_s={"compiled": warm_up_s.get("compiled", 0.0)},
     )
+
+
+def _keep(losses: dict[str, float], variant: str, stepper: Stepper) -> None:
+    losses[variant] = float(stepper.step())
 
 
 def _predicted(
     name: str, stack: Stack, steppers: Mapping[str, Stepper], how: tuple[int, Hardware], peaks: Mapping[str, float]
 ) -> Result:
     rounds, hardware = how
-    with _counter() as counter:
-        steppers["published"].look()  # which the counter can follow
-    operations = counter.get_total_flops()
+    needed = operations(steppers["published"].look)  # which the counter can follow
     weights = steppers["published"].trainer.model.state_dict()
     for stepper in steppers.values():  # their steps have led them apart
         stepper.trainer.model.load_state_dict(weights)
@@ -164,7 +168,7 @@ def _predicted(
         goals={},
         difference=largest(apart(answers["published"], answer) for answer in answers.values()),
         tolerance=TOLERANCE,
-        limits={v: operations / peaks[FORMATS[v]] / timings[v].best for v in steppers},
+        limits={v: needed / peaks[FORMATS[v]] / timings[v].best for v in steppers},
     )
 
 
@@ -173,13 +177,6 @@ def apart(one: Record, other: Record) -> float:
     pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
     numbers = [(a, b) for a, b in pairs if isinstance(a, Tensor) and a.is_floating_point() and a.numel()]
     return largest(float((a.float() - b.float()).abs().max() / a.abs().max().clamp_min(1e-6)) for a, b in numbers)
-
-
-@contextmanager
-def _counter() -> Iterator[FlopCounterMode]:
-    """Counts floating-point operations; those of the fused attention would not be counted."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        yield counter
 
 
 def _steppers(stack: Stack, folder: Path, hardware: Hardware, open_ones: ExitStack) -> dict[str, Stepper]:

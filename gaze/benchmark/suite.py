@@ -80,7 +80,7 @@ def workloads(
         "screens": Workload("pog", lambda: iter([screen_training(rounds, *screens)])),
         "itracker": Workload("pog", lambda: itracker_training(rounds, hardware, small)),
         "screen_latency": Workload("pog", lambda: screen_latency(rounds, hardware, small)),
-        "compiled_screen": Workload("pog", lambda: iter([]) if small else compiled_screen(rounds, hardware)),
+        "compiled_screen": Workload("pog", lambda: compiled_screen(rounds, hardware, small)),
         "screen_loader": Workload("pog", lambda: screen_loader(rounds, hardware, small)),
         "faces_loader": Workload("gazeformer", lambda: faces_loader(rounds, hardware, small)),
         "gazetr": Workload("gazeformer", lambda: gazetr_training(rounds, hardware, small)),
