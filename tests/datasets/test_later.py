@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from gaze.benchmark.frame_loader_speed import usual
@@ -34,18 +35,24 @@ from tests.faces.opening import opened as opened_faces
 STREAMS = ("face", "left_eye", "right_eye")
 
 
-def crops(**options) -> dict:
+def smooth(*size):
     def picture(_, frame):
         draws = torch.Generator().manual_seed(frame)
         coarse = torch.rand(1, 3, 6, 6, generator=draws)
-        return png((255 * torch.nn.functional.interpolate(coarse, (44, 44), mode="bilinear")[0]).to(torch.uint8))
+        return png((255 * torch.nn.functional.interpolate(coarse, size, mode="bilinear")[0]).to(torch.uint8))
 
-    return dict.fromkeys(STREAMS, picture) | options
+    return picture
 
 
-def opened(folder, augmentations, margin=0.1875):
-    file = table(folder, {"anna": 8}, crop={"margin": margin}, **crops())
-    return ScreenDataset(str(file), "train", face_size=32, eye_size=32, val_fraction=None, augmentations=augmentations)
+def crops(side=44) -> dict:
+    return dict.fromkeys(STREAMS, smooth(side, side))
+
+
+def opened(folder, augmentations, margin=0.1875, pictures=None, face_size=32):
+    file = table(folder, {"anna": 8}, crop={"margin": margin}, **(pictures or crops()))
+    return ScreenDataset(
+        str(file), "train", face_size=face_size, eye_size=32, val_fraction=None, augmentations=augmentations
+    )
 
 
 def on_both(data, count=8, epoch=0):
@@ -81,8 +88,28 @@ def test_device_and_loader_agree_to_the_rounding_of_8_bits(tmp_path):
         assert torch.equal(device.inputs.geometry, loader.inputs.geometry)
 
 
+@pytest.mark.parametrize(("stored_px", "is_left"), [(100, False), (45, False), (44, True)])
+def test_training_sees_stored_crops_as_sharp_as_evaluation_cuts_them(tmp_path, stored_px, is_left):
+    """Noise shows every interpolation; 44 px are what a sample of 32 and its margin need, and are sampled once."""
+
+    def noise(_, frame):
+        draws = torch.Generator().manual_seed(frame)
+        return png(torch.randint(256, (3, stored_px, stored_px), dtype=torch.uint8, generator=draws))
+
+    def sharpness(data):
+        samples = [data.sample(i, torch.Generator().manual_seed(i)).inputs for i in range(8)]
+        return torch.stack([getattr(inputs, stream).float() for inputs in samples for stream in STREAMS]).std().item()
+
+    data = opened(tmp_path, [BoxJitter()], pictures=dict.fromkeys(STREAMS, noise))
+    begun, found = data.begun(0, torch.Generator(), torch.Generator()), sharpness(data)
+    data._sources = None
+    assert found == pytest.approx(sharpness(data), rel=0.02)
+    assert (begun.later is not None) == is_left
+
+
 def test_what_moves_nothing_leaves_pictures_as_evaluation_has_them(tmp_path):
-    data = opened(tmp_path, [BoxJitter(0.0, 0.0), Flip(1.0)], margin=0.0)
+    data = opened(tmp_path, [BoxJitter(0.0, 0.0), Flip(1.0)], margin=0.0, pictures=crops(32))
+    assert data.begun(0, torch.Generator(), torch.Generator()).later is not None
     for i in range(3):
         flipped, plain = data.sample(i, torch.Generator()).inputs, data[i].inputs
         assert torch.equal(flipped.face, plain.face.flip(-1))
