@@ -172,6 +172,24 @@ def test_faces_and_clips_change_on_the_device_as_in_the_loader(tmp_path):
         assert not torch.equal(begun.inputs.face, loader.inputs.face)
 
 
+def test_whatever_follows_a_change_of_faces_that_is_left_is_called(tmp_path):
+    called = []
+
+    def follower(what):
+        def follow(view, generator):
+            called.append(what)
+            return view
+
+        follow.acts_on = what
+        return follow
+
+    root = trees.gazehub_gaze360(tmp_path, trees.directions(6))
+    augmentations = [ColourJitter(), follower("labels"), follower("pixels")]
+    data = Directions(opened_faces("gaze360", root), "train", face_size=12, augmentations=augmentations)
+    assert data.begun(0, torch.Generator(), torch.Generator()).later.numbers.shape == (6,)
+    assert called == ["labels", "pixels"]
+
+
 def test_scenes_change_on_the_device_as_in_the_loader(tmp_path):
     write_gazefollow_folder(tmp_path, images=4)
     colours = PhotometricDistort(probability=0.6, permute_channels=True)
