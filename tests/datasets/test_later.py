@@ -116,6 +116,16 @@ def test_what_moves_nothing_leaves_pictures_as_evaluation_has_them(tmp_path):
         assert torch.equal(flipped.left_eye, plain.right_eye.flip(-1))
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_finished_pictures_lie_in_memory_as_the_device_was_given_them(tmp_path, channels_last):
+    for augmentations in ([BoxJitter()], [BoxJitter(), Photometric(probability=1.0)], [Erasing(probability=0.5)]):
+        data = opened(tmp_path, augmentations)
+        placed = Hardware("cpu", workers=0, channels_last=channels_last).place(all_views(data, 4, False))
+        inputs = data.finished(placed, placed.later).inputs
+        order = torch.channels_last if channels_last else torch.contiguous_format
+        assert all(getattr(inputs, stream).is_contiguous(memory_format=order) for stream in STREAMS)
+
+
 def test_turned_crops_with_another_face_in_them_are_turned_after_it_was_pasted(tmp_path):
     """Left for later, turns and mirrors are changes of places; done at once, of pixels: both show the same."""
     paste = CutMix("safe", 1.0, smallest=0.2)
@@ -138,6 +148,8 @@ def test_an_order_of_augmentations_that_needs_pixels_early_is_done_at_once(tmp_p
     assert not all_left(early)
     assert not all_left([Flip(), BoxJitter()])
     assert not all_left([CutMix("cmixup")])
+    assert all_left([CutMix(), Flip()])
+    assert not all_left([CutMix(), CutMix()])  # a face is left with one other to be pasted into it
     assert not all_left([lambda view, generator: view])
     data = opened(tmp_path, early)
     begun = data.begun(0, torch.Generator(), torch.Generator())
