@@ -17,7 +17,7 @@ from gaze.datasets.face_augment import ResizedCrop
 from gaze.datasets.face_view import Augmentation, FaceView, stacked
 from gaze.datasets.faults import DatasetError, EmptySplitError, Fault, report
 from gaze.datasets.image import ImageError, resize
-from gaze.datasets.later import PixelChange, applied, at_once, drawn, first_left
+from gaze.datasets.later import applied, at_once, changed, drawn, pixel_changes
 from gaze.datasets.substitutes import REMEDY, Substitutes
 from gaze.faces.checks import check_columns, check_labels, check_pictures
 from gaze.faces.facts import facts_of
@@ -166,21 +166,17 @@ class Directions(Dataset):
             ImageError: a picture is missing or can't be read.
         """
         (view, present), index = self._substitutes.readable(index, self._view)
-        for augment in self.augmentations[: first_left(self.augmentations)]:
-            view = augment(view, generator)
-        return replace(self._batch(view, present, index), later=drawn(self._left, generator))
+        view = changed(view, self.augmentations, generator)
+        left = drawn(pixel_changes(self.augmentations), generator)
+        return replace(self._batch(view, present, index), later=left)
 
     @torch.no_grad()
     def finished(self, batch: Batch, later: Record | None) -> Batch:
         """The batch with its pixels changed; see `Dataset.finished`."""
         if later is None:
             return batch
-        face = applied(self._left, batch.inputs.face, batch.later, later)
+        face = applied(pixel_changes(self.augmentations), batch.inputs.face, batch.later, later)
         return replace(batch, inputs=replace(batch.inputs, face=face), later=None)
-
-    @property
-    def _left(self) -> list[PixelChange]:
-        return [a for a in self.augmentations[first_left(self.augmentations) :] if isinstance(a, PixelChange)]
 
     def seen(self, index: int) -> Batch[DirectionInputs, DirectionTargets]:
         """Sample `index`, or with `on_corrupt` "skip" the next one that can be read; see `Dataset.seen`.

@@ -7,9 +7,9 @@ numbers. Where no device is to do it, `at_once` does the same for one sample: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gaze.datasets.dataset import Dataset
 
 _FEW = 4  # pictures
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,20 @@ def first_left(augmentations: Sequence[object]) -> int:
     while place and getattr(augmentations[place - 1], "acts_on", "anything") in ("pixels", "labels"):
         place -= 1
     return place
+
+
+def pixel_changes(augmentations: Sequence[object]) -> list[PixelChange]:
+    """The changes of pixels that are left, in order."""
+    return [a for a in augmentations[first_left(augmentations) :] if isinstance(a, PixelChange)]
+
+
+def changed(view: V, augmentations: Sequence[Callable[[V, torch.Generator], V]], generator: torch.Generator) -> V:
+    """The view after all augmentations but the changes of pixels that are left."""
+    delayed = first_left(augmentations)
+    for step, augment in enumerate(augmentations):
+        if step < delayed or not isinstance(augment, PixelChange):
+            view = augment(view, generator)
+    return view
 
 
 def drawn(changes: Sequence[PixelChange], generator: torch.Generator) -> Drawn | None:

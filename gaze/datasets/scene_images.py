@@ -17,7 +17,7 @@ from gaze.datasets.faults import DatasetError, Fault
 from gaze.datasets.image import MAX_PIXELS, ImageError, read_image, resize
 from gaze.datasets.image_checks import check_images, check_paths
 from gaze.datasets.label_checks import check_inside, check_labels
-from gaze.datasets.later import PixelChange, applied, at_once, drawn, first_left
+from gaze.datasets.later import applied, at_once, changed, drawn, pixel_changes
 from gaze.datasets.paths import inside
 from gaze.datasets.scene import Augmentation, Scene
 from gaze.datasets.substitutes import Substitutes
@@ -130,12 +130,8 @@ class SceneImages(Dataset):
         """The batch with its pixels changed; see `Dataset.finished`."""
         if later is None:
             return batch
-        image = applied(self._left, batch.inputs.image, batch.later, later)
+        image = applied(pixel_changes(self.augmentations), batch.inputs.image, batch.later, later)
         return replace(batch, inputs=replace(batch.inputs, image=image), later=None)
-
-    @property
-    def _left(self) -> list[PixelChange]:
-        return [a for a in self.augmentations[first_left(self.augmentations) :] if isinstance(a, PixelChange)]
 
     def _sample(self, index: int, generator: torch.Generator | None) -> Batch[SceneInputs, SceneTargets]:
         scene, index = self._substitutes.readable(index, self._native, substitute=generator is not None)
@@ -145,11 +141,8 @@ class SceneImages(Dataset):
         scene = replace(scene, image=resize(scene.image, self.image_size))
         left = None
         if generator is not None:
-            delayed = first_left(self.augmentations)
-            for step, augment in enumerate(self.augmentations):
-                if step < delayed or not isinstance(augment, PixelChange):
-                    scene = augment(scene, generator)
-            left = drawn(self._left, generator)
+            scene = changed(scene, self.augmentations, generator)
+            left = drawn(pixel_changes(self.augmentations), generator)
         heads = len(scene.head_bbox)
         start, stop = self.labels.start[index : index + 2].tolist()
         return Batch(

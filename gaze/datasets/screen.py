@@ -136,7 +136,7 @@ class ScreenDataset(ScreenFrames):
             margin=margin,
             on_corrupt=on_corrupt,
             skip_limit=skip_limit,
-            sources=self._enough if cut == "stored" else None,
+            sources=self._enough if cut == "stored" and augmentations and self._given_as_enough() else None,
         )
 
     def order(self, generator: torch.Generator) -> Int[Tensor, "n"] | ShardOrder:
@@ -208,6 +208,24 @@ class ScreenDataset(ScreenFrames):
             )
         name = f"{picture} of {row['sample_id']} in {self._path}"
         return decode_image(name, data, self.max_pixels, at_least=self._enough.get(picture))
+
+    def _given_as_enough(self) -> bool:
+        """Whether crops are decoded to the very size that samples need, so that they can be sampled for a batch at once.
+
+        From any other size they would be interpolated twice, and training would see blurrier pictures than evaluation
+        does. The first frame speaks for all, so that batches stay alike.
+        """
+        if not len(self._rows):
+            return False
+        try:
+            pictures = self._raw(0, self._pictures).pictures
+        except ImageError:
+            return False  # what happens to such a frame is decided when it is used
+        finally:
+            self._reader.turn(
+                done=range(len(self._bounds) - 1), next=()
+            )  # what is decoded in here is of no use to workers
+        return all(tuple(image.shape[-2:]) == self._enough[stream] for stream, image in pictures.items())
 
     def _present(self, root: Place, table: pa.Table) -> tuple[pa.Table, list[Fault]]:
         return _without(table, absent(root, table[ROW].to_numpy(), self._stored))

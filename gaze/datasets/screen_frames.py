@@ -67,8 +67,9 @@ class ScreenFrames(Dataset):
         on_corrupt: "raise" reports the faults as an error. "skip" keeps them in `faults`, and replaces a frame that
             turns out to be unreadable in training by the next readable one, which `faults` then lists, too.
         skip_limit: the most faults, as a share of the frames, that "skip" accepts.
-        sources: (height, width) by stream that stored crops are given on, if the parts of them that training needs may be
-            sampled by `finished`, for a batch at once; with augmentations that allow it. None: they are cut here.
+        sources: (height, width) by stream of stored crops, if the parts of them that training needs may be sampled by
+            `finished`, for a batch at once; with augmentations that allow it. A few crops of other sizes are resized, which
+            blurs them. None: they are cut here.
 
     Attributes:
         labels: `ScreenLabels`, the labels in flat arrays.

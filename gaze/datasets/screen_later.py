@@ -67,10 +67,14 @@ def left(augmentations: Sequence[object]) -> list[ScreenChange]:
 
 
 def all_left(augmentations: Sequence[object]) -> bool:
-    """Whether crops can be sampled after all of them: boxes move first, whole crops change next, and pixels at last."""
+    """Whether crops can be sampled after all of them: boxes move first, whole crops change next, and pixels at last.
+
+    One of them may mix another face in, for one is all that `Paste` holds.
+    """
     acts = [getattr(augment, "acts_on", "anything") for augment in augmentations]
     stages = [_STAGES.index(act) if act in _STAGES else len(_STAGES) for act in acts if act != "labels"]
-    return stages == sorted(stages) and len(_STAGES) not in stages
+    mixing = sum(hasattr(augment, "mixed") for augment in augmentations)
+    return stages == sorted(stages) and len(_STAGES) not in stages and mixing <= 1
 
 
 def later(view: ScreenView) -> ScreenLater | None:
@@ -112,6 +116,7 @@ def done(
         sizes: (height, width) of the samples by stream.
     """
     streams = {s: getattr(inputs, s) for s in STREAMS if getattr(inputs, s) is not None}
+    layouts = {s: _layout(pictures) for s, pictures in streams.items()}
     if left.crops is not None:
         streams = {s: sampled(x, left.crops[:, i], sizes[s]) for i, (s, x) in enumerate(streams.items())}
         if left.pasted is not None and len(left.pasted):
@@ -119,7 +124,14 @@ def done(
     counts = [change.count for change in changes]
     for change, own, host in zip(changes, left.numbers.split(counts, 1), known.numbers.split(counts, 1), strict=True):
         streams = change.apply(streams, own, host)
-    return replace(inputs, **streams)  # type: ignore[arg-type]
+    # Whatever was done, for convolutions are fast in one layout only
+    laid_out = {s: pictures.contiguous(memory_format=layouts[s]) for s, pictures in streams.items()}
+    return replace(inputs, **laid_out)  # type: ignore[arg-type]
+
+
+def _layout(pictures: Tensor) -> torch.memory_format:
+    last = torch.channels_last
+    return last if pictures.is_contiguous(memory_format=last) else torch.contiguous_format
 
 
 def _paste(faces: Float[Tensor, "b 3 h w"], left: ScreenLater) -> None:

@@ -85,8 +85,8 @@ class Photometric(ScreenChange):
         matrix, (blur, noise, seed, quality) = numbers[:, 3:12].unflatten(1, (3, 3)), numbers[:, 12:].unbind(1)
         factor = brightness * contrast
         offset = brightness * (1 - contrast) * _mean(streams)
-        # Whole numbers of another range for each stream, so that their noise differs
-        seeds = {stream: (seed + 5_592_405 * i) % 2**24 for i, stream in enumerate(streams)}
+        # Whole numbers of another range for each stream, so that their noise differs; float32 would round the sums
+        seeds = {stream: ((seed.long() + 5_592_405 * i) % 2**24).float() for i, stream in enumerate(streams)}
         reach = math.ceil(2 * known[:, 12].max())
         steps: list[tuple[Bool[Tensor, "b"], Callable[[str, Tensor, Tensor], Tensor]]] = [
             ((known[:, :2] != 1).any(1), lambda _, x, r: (x * _each(factor[r])).add_(_each(offset[r])).clamp_(0, 1)),

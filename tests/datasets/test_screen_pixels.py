@@ -115,6 +115,13 @@ def test_noise_is_every_streams_own():
     assert all(0 < (image.float() - 128).std() <= 0.05 * 255 * 1.1 for image in images)
 
 
+def test_noise_of_any_two_seeds_differs_in_all_streams():
+    numbers = torch.tensor([[1.0, 1.0, 1.0, *torch.eye(3).flatten(), 0.0, 0.02, 2.0**24 - n, 0.0] for n in (1, 2)])
+    streams = {stream: torch.full((2, 3, 8, 8), 0.5) for stream in ("face", "left_eye", "right_eye")}
+    for first, second in Photometric().apply(streams, numbers, numbers).values():
+        assert not torch.equal(first, second)
+
+
 def test_each_change_alone():
     sharp = cut(view(size=48))
     nothing = Photometric(0, 0, 0, 0, 0, blur=0, jpeg=(), noise=0, probability=1.0)(sharp, generator())
