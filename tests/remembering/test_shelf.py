@@ -204,6 +204,20 @@ def test_a_row_that_the_network_does_not_say_is_refused(tmp_path):
         recall(1.1)
 
 
+def test_the_first_row_that_is_known_is_compared_wherever_it_comes(tmp_path):
+    def recall(value, *batches):
+        kept = Shelf(tmp_path, "backbone", {"weights": "same"}, 1.0, 10, "features of backbone")
+        found = Recall(1.0, "features of backbone", kept)
+        for batch in batches:
+            found(keys(batch), lambda numbers: torch.full((len(numbers), 8), value))
+        kept.close()
+
+    recall(1.0, [1])
+    for batches in ([[2, 1]], [[3, 4], [5, 1]]):
+        with pytest.raises(UserError, match="holds is not what the network says now"):
+            recall(1.1, *batches)
+
+
 def test_an_entry_of_another_place_counts_as_damaged(tmp_path):
     file = RowFile(tmp_path, SIZE, write=True)
     file.append(keys([1, 2]), rows([1, 2]))
