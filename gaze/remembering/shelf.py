@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+import socket
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -26,11 +27,11 @@ ABOUT = "about.json"
 
 
 class Taken(UserError):
-    """Another process writes there."""
+    """Another shelf writes there."""
 
 
 class Shelf:
-    """Rows of one network in `home`, each process with a file of its own to write, and all with all files to read.
+    """Rows of one network in `home`, each shelf with a file of its own to write, and all with all files to read.
 
     What decides a row's value is in the folder's name, so that another network, other weights or another format never find
     it. Nothing is removed: folders that belong to others are listed with their sizes.
@@ -140,9 +141,10 @@ class Shelf:
         self.held.close()
 
     def _claim(self, size: int) -> None:
-        """Take the first file that no other process writes."""
+        """Take the first file of this machine that nobody else writes."""
         for number in count():
-            folder = self.folder / f"{number}"
+            # Not all disks that machines share have locks across them
+            folder = self.folder / f"{socket.gethostname()}-{number}"
             durable.make_directory(folder)
             try:
                 self.held.enter_context(hold(folder, Taken, "choose another directory"))
