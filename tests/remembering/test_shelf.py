@@ -171,8 +171,41 @@ def test_more_pictures_than_foreseen_end_in_one_sentence(tmp_path, caplog):
     for number in range(5):
         kept.write(keys([number]), rows([number]))
     assert read(kept, range(5)) == [True, True, False, False, False]
-    assert caplog.text.count("holds the 2 rows that were foreseen") == 1
+    assert caplog.text.count("holds 2 rows, and more pictures come than were foreseen") == 1
     kept.close()
+
+
+def test_what_other_data_sets_have_left_there_takes_no_room_from_this_one(tmp_path):
+    first = shelf(tmp_path, pictures=8)
+    first.write(keys(range(8)), rows(range(8)))
+    first.close()
+    second = shelf(tmp_path, pictures=10)
+    second.write(keys(range(10, 20)), rows(range(10, 20)))
+    assert read(second, range(10, 20)) == [True] * 10
+    second.close()
+
+
+def test_runs_at_once_keep_within_gigabytes_together(tmp_path, caplog):
+    room = 10 * (SIZE + ENTRY.size) / 1e9
+    beside = [shelf(tmp_path, pictures=10, gigabytes=room) for _ in range(3)]
+    for number in range(8):
+        for place, kept in enumerate(beside):
+            kept.write(keys([10 * place + number]), rows([10 * place + number]))
+    for kept in beside:
+        kept.close()
+    assert sum(file.stat().st_size for file in beside[0].folder.glob("*/*.bin")) <= room * 1e9
+    assert caplog.text.count("more pictures come than gigabytes has room for") == 3
+
+
+def test_a_disk_that_may_be_too_small_is_said_and_rows_that_are_there_are_used(tmp_path, caplog, monkeypatch):
+    first = shelf(tmp_path, pictures=4)
+    first.write(keys(range(4)), rows(range(4)))
+    first.close()
+    monkeypatch.setattr("gaze.remembering.shelf.shutil.disk_usage", lambda path: type("U", (), {"free": 100}))
+    second = shelf(tmp_path, pictures=4)
+    assert "suffices only if most of the 4 rows there are of the same pictures" in caplog.text
+    assert read(second, range(4)) == [True] * 4
+    second.close()
 
 
 def test_a_full_disk_ends_in_one_sentence_and_nothing_torn(tmp_path, caplog, monkeypatch):
@@ -191,7 +224,9 @@ def test_a_full_disk_ends_in_one_sentence_and_nothing_torn(tmp_path, caplog, mon
     for number in (2, 3):
         kept.write(keys([number, number + 10]), rows([number, number + 10]))
     assert caplog.text.count("takes no more rows (No space left on device)") == 1
-    assert read(kept, [1, 2, 3]) == [True, False, False]
+    left[0] = 1000
+    kept.write(keys([4]), rows([4]))  # a disk that was full stays so: each step would fill it to its last byte again
+    assert read(kept, [1, 2, 3, 4]) == [True, False, False, False]
     assert (kept.folder / FIRST / ROWS).stat().st_size == SIZE
     kept.close()
 
