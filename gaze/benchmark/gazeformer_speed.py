@@ -35,8 +35,8 @@ AUXILIARY = 0.01  # weight of both losses of the router
 class Prototype(nn.Module):
     """A GazeFormer as the prototype computes it (AIPMLab/Gazeformer, 67c78bf), with the weights of one of ours.
 
-    Its texts of gaze are embedded anew for each batch, with a graph down to the words, which it leaves trainable; pictures
-    are normalised twice, once for each tower; and each expert looks for its tokens, and asks whether there are any.
+    Its texts of gaze are embedded anew for each batch, with a graph down to the words, which it leaves trainable;
+    and each expert looks for its tokens, and asks whether there are any.
 
     Args:
         model: of ours, not yet trained.

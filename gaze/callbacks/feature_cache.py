@@ -53,7 +53,7 @@ class FeatureCache(Callback):
 
     Args:
         module: dotted name of the module, an image tensor to a tensor or to a named tuple of tensors.
-        gigabytes: most memory of each replica, or most disk for one state of the module.
+        gigabytes: most memory of each replica, or most disk of all for one state of the module.
         fields: of a named tuple, those that the model reads, such as ``[embed]``; the others are neither kept nor
             given (None). None: all.
         dir: the directory; None: main memory.
