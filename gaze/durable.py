@@ -5,8 +5,14 @@ A file is safe when its content was flushed *and* the directory that names it wa
 
 from __future__ import annotations
 
+import glob
 import os
+import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
+
+ABANDONED = 3600  # seconds after which a name aside is a killed writer's: writing takes less than one
 
 
 def make_directory(path: Path) -> None:
@@ -18,11 +24,17 @@ def make_directory(path: Path) -> None:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a small file whole, or not at all."""
-    aside = file.with_name(f".{file.name}.writing")
-    aside.write_text(text)
-    flush(aside)
-    os.replace(aside, file)
+    """Write a small file whole, or not at all; of several writers at once, also on other machines, the last one's stays."""
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.writing"):
+        _remove_abandoned(left)
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}.writing")
+    try:
+        aside.write_text(text)
+        flush(aside)
+        os.replace(aside, file)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     flush(file.parent)
 
 
@@ -33,3 +45,9 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_abandoned(aside: Path) -> None:
+    with suppress(FileNotFoundError):  # its writer has finished, or another one was faster
+        if time.time() - aside.stat().st_mtime > ABANDONED:
+            aside.unlink()

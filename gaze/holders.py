@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -17,16 +18,22 @@ WITHOUT_LOCKS = "is on a file system that has no locks ({}), so two runs could w
 another disk, or have this one mounted with locks"
 
 
+HELD: set[tuple[int, int, int]] = set()  # process, device and file of each lock that is held here; a fork holds none
+
+
 @contextmanager
 def hold(folder: Path, error: type[UserError], otherwise: str) -> Iterator[None]:
-    """Hold a directory that exists: whoever else wants to fails at once.
+    """Hold a directory that exists: whoever else wants to fails at once, also within this process.
 
     Args:
         error: its class; `otherwise`: what a person may do but wait.
 
     Raises:
-        UserError: of that class: another process holds it, or its file system has no locks.
+        UserError: of that class: it is held, by another process or by this one, or its file system has no locks.
     """
+    if _held_here(folder):
+        twice = BlockingIOError(errno.EAGAIN, "this process holds it")
+        raise error(f"{folder} is in use by {told(mark())}, this one; end that use, or {otherwise}") from twice
     with (folder / LOCK).open("a+") as file:
         try:
             # Not flock: loader workers would inherit it, and hold it for a while after a kill.
@@ -39,11 +46,17 @@ def hold(folder: Path, error: type[UserError], otherwise: str) -> Iterator[None]
         file.truncate(0)
         file.write(mark())
         file.flush()
-        yield
+        HELD.add(own := _identity(os.fstat(file.fileno())))
+        try:
+            yield
+        finally:
+            HELD.discard(own)
 
 
 def holder(folder: Path) -> int | None:
     """The process that holds a directory now: 0 if it has not said which it is; None if none does."""
+    if _held_here(folder):
+        return os.getpid()
     try:
         with (folder / LOCK).open("r+") as file:
             try:
@@ -65,6 +78,22 @@ def told(text: str) -> str:
     pid, host, boot, *_ = [*text.split("\n"), "", "", ""]
     here = (host or socket.gethostname(), boot or _boot()) == (socket.gethostname(), _boot())
     return f"process {pid.strip() or '?'}" + ("" if here else f" on {host}, another machine")
+
+
+def _held_here(folder: Path) -> bool:
+    """Does this process hold a directory?
+
+    Locks are a process's: it may take one twice, and loses it when it closes any descriptor of that file. So it has to know
+    before it opens another.
+    """
+    try:
+        return _identity((folder / LOCK).stat()) in HELD
+    except FileNotFoundError:
+        return False
+
+
+def _identity(lock: os.stat_result) -> tuple[int, int, int]:
+    return os.getpid(), lock.st_dev, lock.st_ino
 
 
 def _boot() -> str:

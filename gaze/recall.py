@@ -43,6 +43,7 @@ class Recall:
         self.name = name
         self.shape: tuple[int, ...] | None = None  # of a row
         self.hits = 0
+        self.met = not self.kept.durable  # was a kept row compared with what the network says?
 
     def __call__(self, keys: Sequence[Hashable], compute: Compute) -> Shaped[Tensor, "n ..."]:
         """A row for each key, on the CPU or, if all are new and kept as float16, on the device that computed them.
@@ -53,10 +54,15 @@ class Recall:
         Raises:
             UserError: what was kept by another process is not what the network says.
         """
+        first = None
         if self.shape is None and self.kept.durable:
-            self._meet(keys[0], compute)
+            first = self._rounded(compute(torch.tensor([0])))  # tells the size of rows, by which they are found
         rows = torch.empty(len(keys), self._size() if self.shape is not None else 0, dtype=torch.uint8)
         known = self.kept.read(keys, rows) if self.shape is not None else [False] * len(keys)
+        if not self.met and any(known):
+            number = known.index(True)
+            said = self._rounded(compute(torch.tensor([number]))) if first is None or number else first
+            self._meet(rows[number : number + 1], said.cpu())
         unknown = [number for number, found in enumerate(known) if not found]
         self.hits += len(keys) - len(unknown)
         if not unknown:
@@ -69,17 +75,15 @@ class Recall:
         rows[unknown] = here
         return self._told(rows)
 
-    def _meet(self, key: Hashable, compute: Compute) -> None:
-        """Compare the row of one input with what is kept of it."""
-        said = self._rounded(compute(torch.tensor([0]))).cpu()
-        row = torch.empty(1, self._size(), dtype=torch.uint8)
-        if self.kept.read([key], row)[0]:
-            found = self._told(row).float()
-            if not (found - said.float()).norm() <= OTHER * said.float().norm() + 1e-6:
-                raise UserError(
-                    f"{self.name}: what {self.kept} holds is not what the network says now, although weights and settings "
-                    "are the same; remove that directory"
-                )
+    def _meet(self, row: UInt8[Tensor, "1 s"], said: Shaped[Tensor, "1 ..."]) -> None:
+        """Compare one row that is kept with what the network says."""
+        found = self._told(row).float()
+        if not (found - said.float()).norm() <= OTHER * said.float().norm() + 1e-6:
+            raise UserError(
+                f"{self.name}: what {self.kept} holds is not what the network says now, although weights and settings "
+                "are the same; remove that directory"
+            )
+        self.met = True
 
     def _rounded(self, answers: Shaped[Tensor, "m ..."]) -> Shaped[Tensor, "m ..."]:
         half = answers.half()

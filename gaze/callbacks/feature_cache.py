@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 import gaze
@@ -24,7 +24,10 @@ from gaze.remembering.shelf import Shelf
 from gaze.sharding import is_sharded
 
 if TYPE_CHECKING:
+    from gaze.datasets.dataset import Dataset
     from gaze.trainer import Trainer
+
+HALF = 0.5 / 255  # of a step of 8 bits: what rounds to a picture's values is one
 
 
 class Answers(NamedTuple):
@@ -40,9 +43,9 @@ class FeatureCache(Callback):
 
     Pays where pictures come back: without augmentation, or with flips only (two views of each). A picture takes 1.6 MB
     for ViT-B/14 at 448 px, 76 kB for embedding and tokens of CLIP's ViT-B/32, 1 kB for its embedding alone. Keys are made
-    of all pixels, of the module's weights and settings and of the number format, so nothing is ever taken for something
-    else; and a change of colour at random makes each picture a new one. Leave such augmentations out of the data set. What
-    a trainable branch of the model is to learn from them, it has to do itself, behind the frozen one.
+    of all pixels to 8 bits, of the module's weights, settings and source and of the number format, so nothing else is taken
+    for it; and a change of colour at random makes each picture a new one. Leave such augmentations out of the data set.
+    What a trainable branch of the model is to learn from them, it has to do itself, behind the frozen one.
 
     In main memory features last as long as the process, and pictures that don't fit are encoded each time. In a
     directory they last, and runs and replicas share them; the room that all pictures will take is told before anything is
@@ -50,7 +53,7 @@ class FeatureCache(Callback):
 
     Args:
         module: dotted name of the module, an image tensor to a tensor or to a named tuple of tensors.
-        gigabytes: most memory, or most disk for one state of the module.
+        gigabytes: most memory of each replica, or most disk of all for one state of the module.
         fields: of a named tuple, those that the model reads, such as ``[embed]``; the others are neither kept nor
             given (None). None: all.
         dir: the directory; None: main memory.
@@ -60,7 +63,8 @@ class FeatureCache(Callback):
             augmentations, which are then flips. For a directory.
 
     Raises:
-        ValueError: there is no such module or field, or a part of it trains; or an unknown storage.
+        ValueError: there is no such module or field, a part of it trains, it is not shown pictures, or the model never calls
+            it; or an unknown storage.
         UserError: the directory has no room, or holds what the module does not say.
     """
 
@@ -84,6 +88,7 @@ class FeatureCache(Callback):
         self.fields = None if fields is None else tuple(fields)
         self.pictures = 0  # that will be asked for, at most
         self.answers: dict[str, Answers] = {}  # by what they depend on beside the picture
+        self.begun = False  # was there an epoch?
         self.known: dict[int, tuple[Any, str, str]] = {}  # of a module, by id: changes, weights and settings
 
     def fit_start(self, trainer: Trainer) -> None:
@@ -101,9 +106,16 @@ class FeatureCache(Callback):
                     "feature_cache out"
                 )
         views = self.views or (2 if getattr(trainer.train_set, "augmentations", ()) else 1)
-        self.pictures = views * len(trainer.train_set) + (self.views or 1) * len(trainer.val_set)
+        self.pictures = views * _pictures(trainer.train_set) + (self.views or 1) * _pictures(trainer.val_set)
 
     def epoch_start(self, trainer: Trainer) -> None:
+        if self.begun and not self.answers:
+            raise ValueError(
+                f"callback.feature_cache.module is {self.module!r}, which the model did not call in a whole epoch: it uses "
+                f"its parts; name the module above it ({self.module.rpartition('.')[0] or 'there is none'}), or take "
+                "feature_cache out"
+            )
+        self.begun = True
         for model in trainer.models:  # an average of the weights is a model of its own
             self._remember(self._module(model))
         for shelf in self._shelves():
@@ -115,6 +127,7 @@ class FeatureCache(Callback):
         for shelf in self._shelves():
             shelf.close()
         self.answers.clear()
+        self.begun = False
 
     def _remember(self, module: Any) -> None:
         training = [name for name, p in module.named_parameters() if p.requires_grad]
@@ -131,7 +144,7 @@ class FeatureCache(Callback):
         forget(module)
         remember(module, lambda image: self._answers(weights, settings, image))
 
-    def _answers(self, weights: str, settings: str, image: Float[Tensor, "b 3 H W"]) -> Answers:
+    def _answers(self, weights: str, settings: str, image: Shaped[Tensor, "b ..."]) -> Answers:
         about = {
             "module": self.module,
             "weights": weights,
@@ -142,7 +155,12 @@ class FeatureCache(Callback):
             "storage": self.storage,
         }
         key = str(about)
+        if image.requires_grad:
+            raise ValueError(
+                f"{self.name}: its input asks for a gradient, and what is remembered has none; take feature_cache out"
+            )
         if key not in self.answers:
+            self._check(image)
             about |= {"gaze": gaze.__version__} | {name: version(name) for name in ("torch", "timm")}
             kept = (
                 self.memory
@@ -152,6 +170,15 @@ class FeatureCache(Callback):
             recall = Recall(self.gigabytes, self.name, kept, CODINGS[self.storage])
             self.answers[key] = Answers(key, recall, Packing(self.fields))
         return self.answers[key]
+
+    def _check(self, image: Shaped[Tensor, "b ..."]) -> None:
+        """Keys are of 8 bits a channel, so of pictures only; once, because the answer has to come back from the device."""
+        low, high = (float(bound) for bound in image.aminmax())
+        if image.ndim != 4 or image.shape[1] != 3 or (image.is_floating_point() and not -HALF < low <= high < 1 + HALF):
+            raise ValueError(
+                f"{self.name}: its input is {tuple(image.shape)} from {low:.3g} to {high:.3g}, and only pictures, of 3 "
+                "channels from 0 to 1, are remembered; name the module that sees them"
+            )
 
     def _shelves(self) -> list[Shelf]:
         return [found.recall.kept for found in self.answers.values() if isinstance(found.recall.kept, Shelf)]
@@ -166,6 +193,11 @@ class FeatureCache(Callback):
             ) from error
 
 
+def _pictures(split: Dataset) -> int:
+    """Pictures of a split, at most: of clips, the frames of all."""
+    return len(split) * int(getattr(split, "window", 1))
+
+
 class Remembered:
     """Stands in the place of a module's forward."""
 
@@ -173,7 +205,9 @@ class Remembered:
         self.before = vars(module).get("forward")  # another callback's
         self.compute, self.answers = module.forward, answers
 
-    def __call__(self, image: Float[Tensor, "b 3 H W"]) -> Any:
+    @torch._disable_dynamo  # type: ignore[misc]  # torch.compiler.disable that imports no compiler before it is called
+    def __call__(self, image: Shaped[Tensor, "b ..."]) -> Any:
+        """What the module says of pictures; never compiled, for a compiler would make one graph for each key."""
         about, recall, packing = self.answers(image)
 
         def encode(rows: Tensor) -> Tensor:

@@ -37,13 +37,15 @@ def processor(case: Case) -> Iterator[Finding]:
 def memory(case: Case) -> Iterator[Finding]:
     """Is there main memory, also for what callbacks and losses are told to remember?"""
     free, total = memory_to_use()
-    kept = sum(gigabytes(case)) * 1e9
+    replicas = replicas_here(case)
+    kept = sum(gigabytes(case)) * 1e9 * replicas
     if free < LEAST_MEMORY:
         yield warning("memory", f"only {size(free)} of {size(total)} free; end other programs before you train")
     elif kept and kept + LEAST_MEMORY > free:
         yield warning(
             "memory",
-            f"what is to be remembered takes up to {size(kept)}, and {size(free)} are free; lower gigabytes or "
+            f"what is to be remembered takes up to {size(kept)}"
+            f"{f' in {replicas} replicas' if replicas > 1 else ''}, and {size(free)} are free; lower gigabytes or "
             "remember_gigabytes, else the run may be killed",
         )
     else:
@@ -127,8 +129,15 @@ def memory_to_use() -> tuple[float, float]:
     return found.available, found.total
 
 
+def replicas_here(case: Case) -> int:
+    """Replicas that a run has on this machine: one for each GPU, if it is distributed."""
+    import torch
+
+    return max(torch.cuda.device_count(), 1) if case.value("hardware.distributed") else 1
+
+
 def gigabytes(case: Case) -> Iterator[float]:
-    """What parts of the config are told to remember in main memory, at most."""
+    """What parts of the config are told to remember in main memory, at most, in each replica."""
     for group in ("callback", "loss"):
         for node in (case.value(group) or {}).values():
             for key in ("gigabytes", "remember_gigabytes"):

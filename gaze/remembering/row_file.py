@@ -64,7 +64,7 @@ class RowFile:
         if done != self.size or (crc is not None and zlib.crc32(place) != crc):
             self.damaged += 1
             return False
-        self.crcs.pop(number, None)
+        self.crcs.pop(number, None)  # once: to compare each time adds a quarter to reading, 0.4 ms for 1.6 MB
         return True
 
     def append(self, keys: Sequence[bytes], rows: UInt8[Tensor, "n s"]) -> range:
@@ -74,8 +74,9 @@ class RowFile:
             OSError: there is no room; nothing was added.
         """
         entries, numbers = b"", range(self.count, self.count + len(keys))
+        crcs: dict[int, int] = {}
         for number, key, row in zip(numbers, keys, rows, strict=True):
-            crc = zlib.crc32(row.numpy())
+            crc = crcs[number] = zlib.crc32(row.numpy())
             entries += ENTRY.pack(key, crc, _own(key, crc, number))
         try:
             _write(self.rows, rows.contiguous().numpy().data, self.count * self.size)
@@ -85,6 +86,7 @@ class RowFile:
             os.ftruncate(self.rows, self.count * self.size)
             raise
         self.count += len(keys)
+        self.crcs |= crcs
         return numbers
 
     def close(self) -> None:
@@ -94,8 +96,12 @@ class RowFile:
 
 
 def row_folders(folder: Path) -> Iterable[Path]:
-    """The folders of all files of rows below one."""
-    return sorted(path for path in folder.glob("*") if (path / INDEX).is_file() and (path / ROWS).is_file())
+    """The folders below one in which there are rows: each machine and each run at once makes another, if only to read."""
+    return sorted(path for path in folder.glob("*") if all(_filled(path / name) for name in (INDEX, ROWS)))
+
+
+def _filled(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _own(key: bytes, crc: int, number: int) -> int:

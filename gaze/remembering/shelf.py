@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+import socket
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -18,7 +19,7 @@ from gaze import durable
 from gaze.errors import UserError
 from gaze.holders import hold
 from gaze.remembering.memory import GIGA
-from gaze.remembering.row_file import ENTRY, RowFile, row_folders
+from gaze.remembering.row_file import ENTRY, INDEX, ROWS, RowFile, row_folders
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,11 @@ ABOUT = "about.json"
 
 
 class Taken(UserError):
-    """Another process writes there."""
+    """Another shelf writes there."""
 
 
 class Shelf:
-    """Rows of one network in `home`, each process with a file of its own to write, and all with all files to read.
+    """Rows of one network in `home`, each shelf with a file of its own to write, and all with all files to read.
 
     What decides a row's value is in the folder's name, so that another network, other weights or another format never find
     it. Nothing is removed: folders that belong to others are listed with their sizes.
@@ -39,8 +40,8 @@ class Shelf:
         home: directory of all folders.
         label: what the folder's name begins with, such as the module's.
         about: what rows depend on.
-        gigabytes: most room for the folder.
-        pictures: rows that will be asked for, at most.
+        gigabytes: most room for the folder, of all that write to it; those that write at once may exceed it by a batch.
+        pictures: rows that will be asked for, at most; as many are added at most, since those that are there may be of others.
         name: what messages call the network.
 
     Raises:
@@ -58,9 +59,9 @@ class Shelf:
         self.files: list[RowFile] = []
         self.own: int | None = None  # which of them is this process's
         self.places: dict[Hashable, tuple[int, int]] = {}  # key -> file, row
-        self.size = self.most = 0  # bytes of a row with its entry; rows that fit
+        self.size = self.most = 0  # bytes of a row with its entry; rows that were foreseen
         self.held = ExitStack()
-        self.told = False
+        self.stopped = False  # no more rows are written
 
     def __str__(self) -> str:
         return str(self.folder)
@@ -116,13 +117,17 @@ class Shelf:
         return known
 
     def write(self, keys: Sequence[Hashable], rows: UInt8[Tensor, "n s"]) -> None:
-        new = {key: number for number, key in enumerate(keys) if key not in self.places}  # one twice in a batch: once
-        if self.own is None or not new:
+        if self.own is None or self.stopped:
             return
-        if len(self.places) + len(new) > self.most:
+        new = {key: number for number, key in enumerate(keys) if key not in self.places}  # one twice in a batch: once
+        if not new:
+            return
+        foreseen = len(self.places) + len(new) <= self.most
+        if not foreseen or self._written() + len(new) * self.size > self.gigabytes * GIGA:
             self._stop(
-                f"{self.folder} holds the {len(self.places)} rows that were foreseen; what else comes is computed each time, "
-                "as augmentation makes it: take that out, or raise gigabytes and views"
+                f"{self.folder} holds {len(self.places)} rows, and more pictures come than "
+                f"{'were foreseen' if not foreseen else 'gigabytes has room for'}, each of which is computed each time: "
+                f"raise {'views' if not foreseen else 'gigabytes'}, or take augmentation out"
             )
             return
         try:
@@ -140,9 +145,10 @@ class Shelf:
         self.held.close()
 
     def _claim(self, size: int) -> None:
-        """Take the first file that no other process writes."""
+        """Take the first file of this machine that nobody else writes."""
         for number in count():
-            folder = self.folder / f"{number}"
+            # Not all disks that machines share have locks across them
+            folder = self.folder / f"{socket.gethostname()}-{number}"
             durable.make_directory(folder)
             try:
                 self.held.enter_context(hold(folder, Taken, "choose another directory"))
@@ -176,8 +182,12 @@ class Shelf:
             raise UserError(f"{self.name}: {wanted}, and gigabytes is {self.gigabytes:g}; raise it, or {advice}")
         if missing > free:
             raise UserError(f"{self.name}: {wanted}, and {free:.3g} GB are free; make room there, or {advice}")
-        self.most = max(self.pictures, there) if there < self.pictures else there + self.pictures
-        self.most = min(self.most, int(self.gigabytes * GIGA) // self.size)
+        if total > free:
+            logger.warning(
+                "%s: %s, and %.3g GB are free, which suffices only if most of the %d rows there are of the same pictures",
+                *(self.name, wanted, free, there),
+            )
+        self.most = there + self.pictures
         logger.info("%s: %s; %d are there, %.3g GB are free", self.name, wanted, there, free)
         if others := [f"{path} ({_gigabytes(path):.3g} GB)" for path in _folders(self.home) if path != self.folder]:
             logger.info(
@@ -185,10 +195,13 @@ class Shelf:
                 *(self.name, ", ".join(others)),
             )
 
+    def _written(self) -> int:
+        """Bytes of all rows with their entries, also of those that others are adding."""
+        return sum(path.stat().st_size for name in (ROWS, INDEX) for path in self.folder.glob(f"*/{name}"))
+
     def _stop(self, why: str) -> None:
-        if not self.told:
-            logger.warning("%s: %s", self.name, why)
-        self.told = True
+        logger.warning("%s: %s", self.name, why)
+        self.stopped = True
 
 
 def _folders(home: Path) -> Iterator[Path]:

@@ -49,6 +49,9 @@ def test_memory_that_is_promised_to_caches(monkeypatch):
     assert level == "warning"
     assert "takes up to 8 GB, and 6 GB are free; lower gigabytes" in said
     assert only(machine.memory, case(callback={"feature_cache": {"gigabytes": 8.0}}))[0] == "ok"  # it is not chosen
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    level, said = only(machine.memory, case(callback=asked, hardware={"distributed": True}))
+    assert "takes up to 32 GB in 4 replicas, and 6 GB are free" in said
     on_disk = {"feature_cache": {"_target_": "x", "gigabytes": 8.0, "dir": "features"}}
     assert only(machine.memory, case(callback=on_disk))[0] == "ok"
 

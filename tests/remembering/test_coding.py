@@ -21,6 +21,14 @@ def test_rows_come_back_as_near_as_is_told(name, most, numbers):
     assert torch.equal(found[0], rows[0])
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-4, 1e-6, 6e4])
+def test_eight_bits_are_within_the_promised_part_of_the_largest_number(size):
+    rows = (torch.rand(500, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1).mul(size).half()
+    coding = CODINGS["int8"]
+    error = (coding.decode(coding.encode(rows), 64).float() - rows.float()).abs().amax(1)
+    assert float((error / rows.float().abs().amax(1)).max()) <= 4e-3
+
+
 def test_one_large_channel_costs_the_others_nothing():
     rows = torch.randn(8, 32, 64, generator=torch.Generator().manual_seed(0))
     large = rows.clone()

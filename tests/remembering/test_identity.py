@@ -1,7 +1,10 @@
 """Whatever decides a module's answers decides its digests."""
 
 import copy
+import importlib
+from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -30,6 +33,22 @@ def test_a_copy_is_the_same_and_every_change_is_seen():
     other.side = 48
     assert digests(other)[1] != before[1]
     assert settings_digest(ConvViT([8, 8], width=16, heads=2)) != settings_digest(ConvViT([8, 8], width=16, heads=4))
+
+
+class Derived(ConvViT):
+    """A class that inherits its forward from another file."""
+
+
+@pytest.mark.parametrize("name", ["gaze.backbones.conv_vit", "gaze.remembering.coding"])
+def test_an_edit_of_the_source_of_a_class_or_of_one_that_it_inherits_is_seen(tmp_path, monkeypatch, name):
+    backbone, module = Derived([8, 8], width=16, heads=2), importlib.import_module(name)
+    before, source = settings_digest(backbone), Path(module.__spec__.origin).read_text()
+    edited = tmp_path / "edited.py"
+    monkeypatch.setattr(module.__spec__, "origin", str(edited))
+    edited.write_text(source)
+    assert settings_digest(backbone) == before
+    edited.write_text(source + "SCALE = 2\n")
+    assert settings_digest(backbone) != before
 
 
 def test_training_mode_is_no_setting():

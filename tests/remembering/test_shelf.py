@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,10 +13,11 @@ import torch
 
 from gaze.errors import UserError
 from gaze.recall import Recall
-from gaze.remembering.row_file import ENTRY, INDEX, ROWS, RowFile
+from gaze.remembering.row_file import ENTRY, INDEX, ROWS, RowFile, row_folders
 from gaze.remembering.shelf import Shelf
 
 SIZE = 32
+FIRST = f"{socket.gethostname()}-0"
 
 
 def rows(numbers):
@@ -47,7 +49,7 @@ def test_what_was_written_is_read_by_the_next_process(tmp_path):
     second = shelf(tmp_path)
     assert read(second, [1, 2, 3]) == [True, True, False]
     second.write(keys([3, 1]), rows([3, 1]))
-    assert (second.folder / "0" / ROWS).stat().st_size == 3 * SIZE  # nothing twice
+    assert (second.folder / FIRST / ROWS).stat().st_size == 3 * SIZE  # nothing twice
     second.close()
 
 
@@ -70,7 +72,7 @@ def test_damage_is_noticed_and_costs_the_damaged_rows_alone(tmp_path, caplog, fi
     first = shelf(tmp_path)
     first.write(keys([1, 2, 3]), rows([1, 2, 3]))
     first.close()
-    path, size = first.folder / "0" / file, SIZE if file == ROWS else ENTRY.size
+    path, size = first.folder / FIRST / file, SIZE if file == ROWS else ENTRY.size
     if damage == "removed":
         path.unlink()
     else:
@@ -81,7 +83,7 @@ def test_damage_is_noticed_and_costs_the_damaged_rows_alone(tmp_path, caplog, fi
     expected = {"flipped": [True, False, True], "cut": [True, True, False], "removed": [False] * 3}[damage]
     assert read(second, [1, 2, 3]) == expected
     if (file, damage) == (ROWS, "flipped"):
-        assert f"row 1 of {first.folder / '0'} is not what was written there" in caplog.text
+        assert f"row 1 of {first.folder / FIRST} is not what was written there" in caplog.text
     second.write(keys([1, 2, 3]), rows([1, 2, 3]))
     second.close()
     third = shelf(tmp_path)
@@ -112,7 +114,7 @@ def test_a_killed_writer_leaves_rows_that_are_whole_and_two_write_beside_each_ot
         beside = shelf(tmp_path)
         assert read(beside, [1, 40]) == [True, True]
         assert beside.own is not None
-        assert beside.files[beside.own].folder.name == "1"
+        assert beside.files[beside.own].folder.name == f"{socket.gethostname()}-1"
         beside.write(keys([251]), rows([251]))
         writer.send_signal(signal.SIGKILL)
     beside.refresh()
@@ -120,9 +122,32 @@ def test_a_killed_writer_leaves_rows_that_are_whole_and_two_write_beside_each_ot
     assert sum(file.damaged for file in beside.files) == 0
     beside.close()
     after = shelf(tmp_path)
-    assert after.files[after.own].folder.name == "0"  # whose writer is dead
+    assert after.files[after.own].folder.name == FIRST  # whose writer is dead
     assert read(after, [40, 251]) == [True, True]
     after.close()
+
+
+def test_two_shelves_of_one_process_write_to_files_of_their_own(tmp_path):
+    first, second = shelf(tmp_path), shelf(tmp_path)
+    for number, kept in ((1, first), (2, second)):
+        kept.write(keys([number]), rows([number]))
+    assert len(row_folders(first.folder)) == 2
+    first.refresh()
+    assert read(first, [1, 2]) == [True, True]
+    first.close()
+    third = shelf(tmp_path)
+    assert third.files[third.own].folder.name == FIRST
+    assert read(third, [1, 2]) == [True, True]
+    for kept in (second, third):
+        kept.close()
+
+
+def test_a_row_that_someone_else_wrote_over_is_noticed_by_its_writer(tmp_path):
+    kept = shelf(tmp_path)
+    kept.write(keys([1]), rows([1]))
+    (kept.folder / FIRST / ROWS).write_bytes(bytes(SIZE))
+    assert read(kept, [1]) == [False]
+    kept.close()
 
 
 def test_the_room_is_told_before_anything_is_written_and_has_to_suffice(tmp_path, caplog, monkeypatch):
@@ -146,8 +171,41 @@ def test_more_pictures_than_foreseen_end_in_one_sentence(tmp_path, caplog):
     for number in range(5):
         kept.write(keys([number]), rows([number]))
     assert read(kept, range(5)) == [True, True, False, False, False]
-    assert caplog.text.count("holds the 2 rows that were foreseen") == 1
+    assert caplog.text.count("holds 2 rows, and more pictures come than were foreseen") == 1
     kept.close()
+
+
+def test_what_other_data_sets_have_left_there_takes_no_room_from_this_one(tmp_path):
+    first = shelf(tmp_path, pictures=8)
+    first.write(keys(range(8)), rows(range(8)))
+    first.close()
+    second = shelf(tmp_path, pictures=10)
+    second.write(keys(range(10, 20)), rows(range(10, 20)))
+    assert read(second, range(10, 20)) == [True] * 10
+    second.close()
+
+
+def test_runs_at_once_keep_within_gigabytes_together(tmp_path, caplog):
+    room = 10 * (SIZE + ENTRY.size) / 1e9
+    beside = [shelf(tmp_path, pictures=10, gigabytes=room) for _ in range(3)]
+    for number in range(8):
+        for place, kept in enumerate(beside):
+            kept.write(keys([10 * place + number]), rows([10 * place + number]))
+    for kept in beside:
+        kept.close()
+    assert sum(file.stat().st_size for file in beside[0].folder.glob("*/*.bin")) <= room * 1e9
+    assert caplog.text.count("more pictures come than gigabytes has room for") == 3
+
+
+def test_a_disk_that_may_be_too_small_is_said_and_rows_that_are_there_are_used(tmp_path, caplog, monkeypatch):
+    first = shelf(tmp_path, pictures=4)
+    first.write(keys(range(4)), rows(range(4)))
+    first.close()
+    monkeypatch.setattr("gaze.remembering.shelf.shutil.disk_usage", lambda path: type("U", (), {"free": 100}))
+    second = shelf(tmp_path, pictures=4)
+    assert "suffices only if most of the 4 rows there are of the same pictures" in caplog.text
+    assert read(second, range(4)) == [True] * 4
+    second.close()
 
 
 def test_a_full_disk_ends_in_one_sentence_and_nothing_torn(tmp_path, caplog, monkeypatch):
@@ -166,8 +224,10 @@ def test_a_full_disk_ends_in_one_sentence_and_nothing_torn(tmp_path, caplog, mon
     for number in (2, 3):
         kept.write(keys([number, number + 10]), rows([number, number + 10]))
     assert caplog.text.count("takes no more rows (No space left on device)") == 1
-    assert read(kept, [1, 2, 3]) == [True, False, False]
-    assert (kept.folder / "0" / ROWS).stat().st_size == SIZE
+    left[0] = 1000
+    kept.write(keys([4]), rows([4]))  # a disk that was full stays so: each step would fill it to its last byte again
+    assert read(kept, [1, 2, 3, 4]) == [True, False, False, False]
+    assert (kept.folder / FIRST / ROWS).stat().st_size == SIZE
     kept.close()
 
 
@@ -202,6 +262,20 @@ def test_a_row_that_the_network_does_not_say_is_refused(tmp_path):
     assert torch.equal(recall(1.004), first)  # another device or number format
     with pytest.raises(UserError, match=r"holds is not what the network says now.*remove that directory"):
         recall(1.1)
+
+
+def test_the_first_row_that_is_known_is_compared_wherever_it_comes(tmp_path):
+    def recall(value, *batches):
+        kept = Shelf(tmp_path, "backbone", {"weights": "same"}, 1.0, 10, "features of backbone")
+        found = Recall(1.0, "features of backbone", kept)
+        for batch in batches:
+            found(keys(batch), lambda numbers: torch.full((len(numbers), 8), value))
+        kept.close()
+
+    recall(1.0, [1])
+    for batches in ([[2, 1]], [[3, 4], [5, 1]]):
+        with pytest.raises(UserError, match="holds is not what the network says now"):
+            recall(1.1, *batches)
 
 
 def test_an_entry_of_another_place_counts_as_damaged(tmp_path):
