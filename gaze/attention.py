@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 LEAST_TOKENS = 256  # below it torch's own is as fast
 # Of the scores of those heads that are computed together: what stays in the caches of a core, 2 heads of 1025 tokens.
@@ -28,9 +30,20 @@ class QuickAttention(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention and _can(*args, **kwargs):
-            return Attention.apply(*(tensor.bfloat16() for tensor in args[:3]))
+        if func is F.scaled_dot_product_attention and (given := _given(*args, **kwargs)) is not None:
+            return Attention.apply(*(tensor.bfloat16() for tensor in given))
         return func(*args, **kwargs)
+
+
+def as_now() -> AbstractContextManager[Any]:
+    """The context in which attention is answered as it is here, for what is computed again later."""
+    quick = any(isinstance(mode, QuickAttention) for mode in _get_current_function_mode_stack())
+    return QuickAttention() if quick else nullcontext()
+
+
+def pays(device: torch.device, dtype: torch.dtype) -> bool:
+    """Can there be any attention in `dtype` that is faster here? To look at each call costs time, too."""
+    return device.type == "cpu" and dtype == torch.bfloat16 and _pays()
 
 
 class Attention(torch.autograd.Function):
@@ -58,6 +71,7 @@ class Attention(torch.autograd.Function):
         return answer if mean is None else answer + mean
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value, answer = ctx.saved_tensors
         gradient = gradients[0].contiguous()
@@ -93,10 +107,23 @@ def _pays() -> bool:
     return bool(able.get("avx512_bf16") and not able.get("amx_bf16"))
 
 
-def _can(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> bool:
-    if attn_mask is not None or any(options.values()) or query.device.type != "cpu" or not _pays():
-        return False
-    if query.dim() != 4 or key.shape != value.shape or key.shape[:2] != query.shape[:2]:
-        return False
+def _given(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """What torch's attention is asked about, by torch's own signature, if we can answer it as well."""
+    if attn_mask is not None or dropout_p or is_causal or scale is not None or enable_gqa:
+        return None
+    if not pays(query.device, torch.bfloat16) or query.dim() != 4:
+        return None
+    if key.shape != value.shape or key.shape[:2] != query.shape[:2] or min(query.shape[2], key.shape[2]) < LEAST_TOKENS:
+        return None
     lowered = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return min(query.shape[2], key.shape[2]) >= LEAST_TOKENS and (lowered or query.dtype == torch.bfloat16)
+    able = (torch.bfloat16, torch.float32) if lowered else (torch.bfloat16,)
+    return (query, key, value) if all(tensor.dtype in able for tensor in (query, key, value)) else None

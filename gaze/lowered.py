@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gaze.attention import QuickAttention
+from gaze.attention import QuickAttention, pays
 
 # Functions that autocast gives its number format, and that take weights; what it does not is seen from their answers.
 PRODUCTS = (
@@ -29,7 +29,7 @@ class Lowered:
     saved, averaged and hashed is always float32. A weight that thaws loses its copy at once, one that changed gets
     a new one. Attention is `gaze.attention.Attention` where that is faster, which rounds differently.
 
-    One thread at a time may run the model, and passes don't nest.
+    One thread at a time may run the model, and passes don't nest: entering twice is a RuntimeError.
 
     Args:
         model: in its place on the device; its weights are not divided among replicas.
@@ -40,28 +40,40 @@ class Lowered:
     def __init__(self, model: nn.Module, dtype: torch.dtype, everything: bool = False) -> None:
         self.model, self.dtype, self.everything = model, dtype, everything
         self.kept: list[_Kept] | None = None  # not known before the first pass
-        self.attends = False
+        self.attends = False  # is there attention that may be faster by ours?
+        self._inside = False
         self._mode: QuickAttention | None = None
 
     def __enter__(self) -> None:
+        if self._inside:
+            raise RuntimeError(
+                "the model runs already, with weights that were cast beforehand; one pass at a time, in one thread, or "
+                "set hardware.frozen_dtype=float32"
+            )
         if self.everything and torch.is_grad_enabled():
             return
         if self.kept is None:
             self._mode = _Watch(self.dtype)
-        else:
-            self.kept = [kept for kept in self.kept if kept.swap(self.dtype, self.everything)]
+        else:  # all copies are there before the first takes its place: memory for one may be lacking
+            self.kept = [kept for kept in self.kept if kept.ready(self.dtype, self.everything)]
+            for kept in self.kept:
+                kept.put(kept.low)
             self._mode = QuickAttention() if self.attends else None
+        self._inside = True
         if self._mode is not None:
             self._mode.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._inside:
+            return
         mode, self._mode = self._mode, None
         if mode is not None:
             mode.__exit__(kind, error, trace)
         for kept in self.kept or ():
-            kept.put_back()
+            kept.put(kept.weight)
+        self._inside = False
         if isinstance(mode, _Watch) and kind is None:
             self.attends = mode.attends
             self.kept = list(self._found(mode))
@@ -90,8 +102,8 @@ class _Kept:
         self.low: Tensor | None = None
         self.made_of: tuple[int, int] | None = None
 
-    def swap(self, dtype: torch.dtype, everything: bool) -> bool:
-        """Put the copy in place of the weight; False where it may not be, now or later."""
+    def ready(self, dtype: torch.dtype, everything: bool) -> bool:
+        """Make the copy that there has to be; False where none may take the weight's place, now or later."""
         weight = self.weight
         if (weight.requires_grad and not everything) or any(names[name] is not weight for names, name in self.places):
             return False
@@ -102,13 +114,11 @@ class _Kept:
                 torch.no_grad(),
             ):  # a tensor of inference mode could not be used in training
                 self.low, self.made_of = weight.detach().to(dtype), now
-        for names, name in self.places:
-            names[name] = self.low
         return True
 
-    def put_back(self) -> None:
+    def put(self, tensor: Tensor | None) -> None:
         for names, name in self.places:
-            names[name] = self.weight
+            names[name] = tensor
 
 
 class _Watch(QuickAttention):
@@ -129,7 +139,8 @@ class _Watch(QuickAttention):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         answer = super().__torch_function__(func, types, args, kwargs)
-        self.attends |= func is F.scaled_dot_product_attention
+        if func is F.scaled_dot_product_attention:
+            self.attends |= pays(answer.device, self.dtype)
         if func in _ASKING:
             return answer
         lowered = func in PRODUCTS and isinstance(answer, Tensor) and answer.dtype == self.dtype

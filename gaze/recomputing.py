@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gaze import attention
+
 
 def recompute(model: nn.Module, patterns: Sequence[str], compiled: bool = False) -> nn.Module:
     """The model, in place, some of whose modules forget their activations (Chen et al. 2016).
@@ -68,12 +70,13 @@ def _forgetful(kind: Any) -> Any:
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             if not torch.is_grad_enabled():
                 return super().forward(*args, **kwargs)
-            if next(self.buffers(), None) is None:
+            if torch.compiler.is_compiling():  # such a model has no buffers, and none of our attention
                 return checkpoint(super().forward, *args, use_reentrant=False, **kwargs)
             before = [buffer.clone() for buffer in self.buffers()]
+            attends = attention.as_now()  # weights cast beforehand need no such thing: autocast casts them alike
 
-            def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-                return nullcontext(), _as_they_were(self, before)
+            def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+                return nullcontext(), _as_they_were(self, before, attends) if before else attends
 
             return checkpoint(super().forward, *args, use_reentrant=False, context_fn=contexts, **kwargs)
 
@@ -83,13 +86,14 @@ def _forgetful(kind: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _as_they_were(module: nn.Module, before: Sequence[Tensor]) -> Iterator[None]:
+def _as_they_were(module: nn.Module, before: Sequence[Tensor], attends: AbstractContextManager[Any]) -> Iterator[None]:
     """Buffers as the forward pass found them, and then as it left them: those of batch norm must not move twice."""
     buffers = list(module.buffers())
     after = [buffer.clone() for buffer in buffers]
     try:
         _put(buffers, before)
-        yield
+        with attends:
+            yield
     finally:
         _put(buffers, after)
 

@@ -46,6 +46,13 @@ def test_neither_strides_nor_how_many_heads_go_together_matter(monkeypatch):
     assert torch.equal(Attention.apply(*given), found)
 
 
+def test_gradients_of_gradients_are_refused():
+    query, key, value = (tensor.requires_grad_() for tensor in heads(samples=1, count=1))
+    (gradient,) = torch.autograd.grad(Attention.apply(query, key, value).square().sum(), query, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_it_takes_the_place_of_torchs_only_where_it_can(monkeypatch):
     monkeypatch.setattr(attention, "_pays", lambda: True)
     asked = []
@@ -61,7 +68,14 @@ def test_it_takes_the_place_of_torchs_only_where_it_can(monkeypatch):
         F.scaled_dot_product_attention(query, key, value, dropout_p=0.0)
         with torch.autocast("cpu", torch.bfloat16):
             F.scaled_dot_product_attention(query.float(), key.float(), value.float())
-    assert len(asked) == 2
+        F.scaled_dot_product_attention(query=query, key=key, value=value)
+        F.scaled_dot_product_attention(query, key, value, None, 0.0, False)
+        assert len(asked) == 4
+        F.scaled_dot_product_attention(query, key, value, None, 0.1)
+        F.scaled_dot_product_attention(query, key, value, scale=0.0)
+        with torch.autocast("cpu", torch.bfloat16):  # which leaves float64 alone
+            assert F.scaled_dot_product_attention(*(t.double() for t in (query, key, value))).dtype == torch.float64
+    assert len(asked) == 4
     assert all(tensor.dtype == torch.bfloat16 for tensors in asked for tensor in tensors)
 
 

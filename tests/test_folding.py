@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from timm.layers import BatchNormAct2d, LayerScale
+from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -135,6 +136,38 @@ class Scaling(nn.Conv2d):
         return super().forward(x).relu()
 
 
+class Tapping(nn.Module):
+    """A sequence from whose midst something is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))])
+
+    def forward(self, x):
+        taps = []
+        for layer in self.layers[0]:
+            x = layer(x)
+            taps.append(x)
+        return torch.cat(taps, 1)
+
+
+class Masked(Twice):
+    """A forward that does something else without what it need not be given."""
+
+    def forward(self, x, mask=None):
+        y = self.layer(x)
+        if mask is not None:
+            return self.norm(y) * mask
+        return self.norm(y) + y
+
+
+class Reading(Twice):
+    """A forward that reads the weights of a layer by themselves."""
+
+    def forward(self, x):
+        return self.norm(self.layer(x)) + self.layer.weight.mean()
+
+
 def hooked():
     layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     layers[0].register_forward_hook(lambda module, given, said: said.abs())
@@ -150,6 +183,9 @@ LEFT = {
     "read twice": Twice,
     "another order": Backwards,
     "branches": Branching,
+    "taken apart": Tapping,
+    "an absent mask": Masked,
+    "weights read": Reading,
     "a subclass": lambda: nn.Sequential(Scaling(3, 4, 3), nn.BatchNorm2d(4)),
     "a hook": hooked,
     "called twice": shared,
@@ -165,6 +201,32 @@ def test_what_can_not_be_told_is_left_as_it_is(why):
     model = LEFT[why]().eval()
     assert scales(folded(model)) == scales(model) != []
     assert difference(model, torch.rand(2, 3, 6, 6)) == 0.0
+
+
+class Remembering(Twice):
+    """A forward that keeps what it made."""
+
+    grid = None
+
+    def forward(self, x):
+        if self.grid is None:
+            self.grid = torch.ones_like(x[:, :1])
+        return self.norm(self.layer(x * self.grid))
+
+
+def test_what_a_forward_keeps_is_not_that_of_looking_at_it():
+    model = draw(Remembering())
+    assert not scales(folded(model))
+    assert difference(model, torch.rand(2, 3, 6, 6)) <= 1e-5
+
+
+def test_blocks_whose_last_layers_have_the_same_weights_are_folded_each_by_itself():
+    torch.manual_seed(0)
+    model = nn.Sequential(*(Block(8, 2, init_values=0.1) for _ in range(2)))
+    model[1].attn.proj.weight = model[0].attn.proj.weight
+    model[1].mlp.fc2 = model[0].mlp.fc2
+    assert len(scales(folded(draw(model)))) == 2  # whose layer itself is the same
+    assert difference(model, torch.rand(2, 5, 8)) <= 1e-5
 
 
 def test_linear_layers_and_activated_norms_are_folded_too():

@@ -6,6 +6,9 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from gaze import attention
+from gaze import lowered as keeping
+from gaze.attention import QuickAttention
 from gaze.backbones.conv_vit import ConvViT
 from gaze.callbacks.ema import EMA
 from gaze.callbacks.feature_cache import FeatureCache
@@ -111,6 +114,59 @@ def test_the_weights_are_back_after_a_failure():
             heatmaps(model, lowered, scenes().map(lambda t: t[..., :3, :3] if t.dim() == 4 else t) if failing else None)
         assert all(p is weights[n] for n, p in model.named_parameters())
         assert len(list(model.named_parameters())) == len(weights)
+
+
+def test_weights_are_all_their_own_where_memory_lacks_for_a_copy(monkeypatch):
+    model = scene_model()
+    lowered = Lowered(model, torch.bfloat16)
+    weights = dict(model.named_parameters())
+    heatmaps(model, lowered)
+    ready = keeping._Kept.ready
+    last = lowered.kept[-1]
+
+    def lacking(kept, *given):
+        if kept is last:
+            raise MemoryError
+        return ready(kept, *given)
+
+    monkeypatch.setattr(keeping._Kept, "ready", lacking)
+    with pytest.raises(MemoryError):
+        heatmaps(model, lowered)
+    assert all(p is weights[n] for n, p in model.named_parameters())
+    monkeypatch.setattr(keeping._Kept, "ready", ready)
+    assert torch.equal(heatmaps(model, lowered), heatmaps(model, nullcontext()))
+
+
+def test_a_pass_inside_a_pass_is_a_sentence_and_one_that_stands_aside_leaves_new_weights():
+    model = scene_model()
+    lowered = Lowered(model, torch.bfloat16, everything=True)
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        heatmaps(model, lowered)
+        with lowered, pytest.raises(RuntimeError, match="one pass at a time"), torch.enable_grad(), lowered:
+            pass
+    assert all(p is weights[n] for n, p in model.named_parameters())
+    replaced = lowered.kept[0]
+    names, name = replaced.places[0]
+    names[name] = torch.nn.Parameter(replaced.weight.detach() + 1)
+    new = names[name]
+    heatmaps(model, lowered)
+    assert names[name] is new
+
+
+@pytest.mark.parametrize(
+    ("can", "dtype", "entered"), [(True, torch.bfloat16, 1), (True, torch.float16, 0), (False, torch.bfloat16, 0)]
+)
+def test_attention_is_looked_at_only_where_it_may_be_faster(monkeypatch, can, dtype, entered):
+    monkeypatch.setattr(attention, "_pays", lambda: can)
+    model = scene_model()
+    lowered = Lowered(model, dtype)
+    modes = []
+    for _ in range(2):
+        with torch.autocast("cpu", dtype), lowered:
+            model(scenes())
+            modes.append(sum(isinstance(m, QuickAttention) for m in torch.overrides._get_current_function_mode_stack()))
+    assert modes == [1, entered]  # the first pass looks at everything
 
 
 def trained(path, data, frozen_dtype, amp=True, **callbacks):

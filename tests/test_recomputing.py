@@ -8,6 +8,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from gaze import attention
+from gaze.backbones.distilled_vit import DistilledViT
 from gaze.hardware import Hardware
 from gaze.recomputing import recompute
 
@@ -91,6 +93,26 @@ def test_copies_forget_by_themselves_and_what_has_no_gradient_is_computed_once()
     assert all(p.grad is None for p in model.parameters())
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(torch.ones(1, 4, 6, 6)), net().eval()(torch.ones(1, 4, 6, 6)))
+
+
+def test_attention_that_was_answered_by_ours_is_so_again_beside_frozen_weights_that_were_cast(monkeypatch):
+    monkeypatch.setattr(attention, "_pays", lambda: True)
+    found = []
+    for patterns in ([], ["vit.blocks.*"]):
+        torch.manual_seed(0)
+        hardware = Hardware("cpu", checkpoint_activations=patterns)
+        model = hardware.settle(DistilledViT(depth=2)).eval()
+        model.vit.blocks[1].mlp.requires_grad_(False)
+        lowered = hardware.lowered(model, amp=True)
+        for _ in range(2):  # seen, then cast beforehand
+            model.zero_grad()
+            with hardware.autocast(True), lowered:
+                features = model(torch.linspace(0, 1, 3 * 256 * 256).reshape(1, 3, 256, 256))
+            features.float().square().mean().backward()
+            found.append([features.detach(), *(p.grad for p in model.parameters() if p.requires_grad)])
+        assert lowered.nbytes > 0
+    for other in found[1:]:
+        same(found[0], other)
 
 
 def test_compiled_and_replicated(tmp_path):

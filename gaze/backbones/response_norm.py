@@ -27,8 +27,10 @@ class ResponseNorm(nn.Module):
         super().__init__()
         channel = torch.arange(channels)
         beside = (channel[:, None] - channel).abs() <= size // 2
-        self.register_buffer("band", beside[:, :, None, None] * (alpha / size), persistent=False)
+        self.register_buffer("band", beside[:, :, None, None].float(), persistent=False)
+        self.scale = (alpha / size) ** 0.5
 
     def forward(self, maps: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        root = (F.conv2d(maps.square(), self.band) + 1).rsqrt()
+        # Scaled before they are squared: in float16 the square of 256 is infinite, and times a zero of the band it is NaN
+        root = (F.conv2d((maps * self.scale).square(), self.band) + 1).rsqrt()
         return maps * (root * root.sqrt())

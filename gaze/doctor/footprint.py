@@ -29,6 +29,7 @@ from gaze.doctor.weights import to_be_fetched
 from gaze.freezing import train_mode
 from gaze.hardware import NUMBER_FORMATS
 from gaze.losses.objective import Objective
+from gaze.lowered import Lowered
 from gaze.recomputing import recompute
 from gaze.runs import build, chosen
 from gaze.types import Batch, Progress, collate
@@ -40,7 +41,7 @@ PROBE = 4096  # elements of a parameter that shows how much an optimizer remembe
 class Footprint(NamedTuple):
     """Bytes on the device, by what they are for."""
 
-    weights: int  # parameters and buffers of the model, its average and what the loss holds
+    weights: int  # parameters and buffers of the model, its average and what the loss holds; copies that were cast once
     gradients: int
     optimizer: int
     fixed: float  # of a step, whatever the batch
@@ -140,7 +141,7 @@ def footprint(case: Case, seconds: float = 20.0) -> Footprint:
     slopes = [(b - a) / (counts[1] - counts[0]) for a, b in zip(*peaks, strict=True)]
     per_sample = max(*slopes, 0.0)
     fixed = max(moved.peak - per_sample * count for moved, count in zip(peaks, counts, strict=True))
-    weights = held([model, objective]) + averaged(model, case)
+    weights = held([model, objective]) + averaged(model, case) + lowered_bytes(model, objective, case)
     gradients = trainable_bytes(model)
     return Footprint(weights, gradients, optimizer_bytes(model, case), fixed, per_sample, how)
 
@@ -238,6 +239,21 @@ def averaged(model: nn.Module, case: Case) -> int:
         module for module in model.modules() if getattr(module, "never_trains", False)
     ]  # model and average share it
     return averages * (held([model]) - held(never))
+
+
+def lowered_bytes(model: nn.Module, objective: nn.Module, case: Case) -> int:
+    """Bytes of copies in the lower number format: of all frozen weights of products, and of teachers that run in it.
+
+    Those with which the model is evaluated are not there while it trains.
+    """
+    kept: list[nn.Module] = [
+        found.model for part in objective.modules() if isinstance(found := getattr(part, "lowered", None), Lowered)
+    ]
+    plain = case.value("hardware.frozen_dtype", "amp") != "amp" or case.value("hardware.compile", None)
+    if case.value("trainer.amp") and not plain and not case.value("hardware.shard", False):
+        kept.append(model)
+    weights = {id(p): p for part in kept for p in part.parameters() if not p.requires_grad and p.dim() > 1}
+    return sum(2 * weight.numel() for weight in weights.values() if weight.dtype == torch.float32)
 
 
 def trainable_bytes(model: nn.Module) -> int:

@@ -29,7 +29,7 @@ class DirectionDistillation(Loss):
         sureness: see above; 0 leaves the concentration alone.
         gigabytes: most memory for what the teacher said; 0: it is asked anew each time, which is what views with
             colours of their own need anyway.
-        amp: run the teacher in bfloat16.
+        amp: run the teacher in bfloat16, from weights cast once and kept, whatever hardware.frozen_dtype is.
         weight: of this term, a number or a schedule.
 
     Raises:

@@ -34,7 +34,7 @@ class HeatmapDistillation(Loss):
         temperature: T, a number or a schedule; at least 1e-6.
         image_size: (H, W) that the teacher sees; images of another size are resized for it. None: what its run
             was trained on (`gaze.runs.load_model` says); images as they are if that isn't known.
-        amp: run the teacher in bfloat16.
+        amp: run the teacher in bfloat16, from weights cast once and kept, whatever hardware.frozen_dtype is.
         remember_gigabytes: of main memory for the teacher's heatmaps, which pays where the same view of a picture comes
             back: without augmentation, or with flips only. 8 kB a head. They are then rounded to float16.
         weight: of this term, a number or a schedule.

@@ -39,7 +39,7 @@ class PointDistillation(Loss):
         landmarks: which of MediaPipe's points the samples hold, if they hold any; needed to mirror them.
         face_size, eye_size: (H, W) px that the teacher sees; crops of another size are resized for it. None: what its
             run was trained on (`gaze.runs.load_model` says); crops as they are if that isn't known.
-        amp: run the teacher in bfloat16.
+        amp: run the teacher in bfloat16, from weights cast once and kept, whatever hardware.frozen_dtype is.
         weight: of this term, a number or a schedule.
 
     Raises:

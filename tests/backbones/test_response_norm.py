@@ -30,6 +30,16 @@ def test_it_is_torchs_and_so_are_its_gradients(amp, tolerance, channels):
         assert (theirs - mine).abs().max() <= tolerance * theirs.abs().max()
 
 
+@pytest.mark.parametrize("autocast", [True, False])
+def test_large_maps_in_float16_are_divided_like_any_others(autocast):
+    maps = (3000 * torch.randn(2, 17, 4, 5, generator=torch.Generator().manual_seed(0))).half()
+    expected = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(maps.double())
+    norm = ResponseNorm(17) if autocast else ResponseNorm(17).half()
+    with torch.autocast("cpu", torch.float16, enabled=autocast):
+        said = norm(maps)
+    assert (said.double() - expected).abs().max() <= 5e-3 * expected.abs().max()
+
+
 def test_the_tower_says_what_the_published_order_of_layers_says():
     torch.manual_seed(0)
     tower = ITrackerTower(caffe=False)

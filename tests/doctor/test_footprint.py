@@ -14,6 +14,7 @@ from gaze.doctor.case import Case
 from gaze.doctor.composition import case_of
 from gaze.doctor.footprint import Footprint, Live, fake_step, real_step, remembered
 from gaze.freezing import set_trainable
+from gaze.lowered import Lowered
 from gaze.types import Batch, Progress, Record
 from tests.doctor.conftest import only
 from tests.stubs.entry import TOY
@@ -70,6 +71,26 @@ def test_a_frozen_part_keeps_nothing_for_the_backward_pass():
     net = Net()
     set_trainable(net.layers[0].parameters(), False)
     assert fake_step(net, Squared(), samples(), 64, None, LATE).peak <= 64 * (2 * 4 * WIDTH + 4 * INPUT + 64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "model_too"),
+    [
+        ({"trainer.amp": True}, True),
+        ({}, False),
+        ({"trainer.amp": True, "hardware.frozen_dtype": "float32"}, False),
+        ({"trainer.amp": True, "hardware.compile": "inductor"}, False),
+        ({"trainer.amp": True, "hardware.shard": True}, False),
+    ],
+)
+def test_frozen_weights_and_teachers_that_are_cast_once_are_there_twice(settings, model_too):
+    case = Case(OmegaConf.from_dotlist([f"{key}={value}" for key, value in settings.items()]))
+    net, objective, teacher = Net(), nn.Module(), Net().requires_grad_(False)
+    set_trainable(net.layers[0].parameters(), False)
+    objective.teacher, objective.lowered = teacher, Lowered(teacher, torch.bfloat16, everything=True)
+    of_teacher = 2 * (INPUT * WIDTH + WIDTH)  # the weights of its two layers; biases are as good as nothing
+    of_model = 2 * INPUT * WIDTH if model_too else 0
+    assert footprint.lowered_bytes(net, objective, case) == of_teacher + of_model
 
 
 def test_half_precision_keeps_half():
