@@ -36,9 +36,9 @@ AUXILIARY = 0.01  # weight of both losses of the router
 class Prototype(nn.Module):
     """A GazeFormer as the prototype computes it (AIPMLab/Gazeformer, 67c78bf), with the weights of one of ours.
 
-        Its texts of gaze are embedded anew for each batch; pictures are normalised twice, once for each tower; and each expert
-    looks for its tokens, and asks whether there are any. Of CLIP its train.py freezes the image tower and the blocks of the text
-    tower alone, so that gradients reach the words; but its optimizer has only fusion and CNN, here `model`.
+    Its texts of gaze are embedded anew for each batch, and each expert looks for its tokens, and asks whether there are any.
+    Of CLIP its train.py freezes the image tower and the blocks of the text tower alone, so that gradients reach the words; but
+    its optimizer has only fusion and CNN, here `model`.
 
     Args:
         model: of ours, not yet trained.
