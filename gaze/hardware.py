@@ -47,7 +47,7 @@ class Hardware:
         find_unused_parameters: DDP option for models some of whose trainable parts get no gradient.
         sync_batchnorm: replicas on CUDA share the statistics of their batches, which small batches need.
         checkpoint_activations: modules that keep only their inputs for the backward pass, and compute the rest again there,
-            for what does not fit: a glob over names, such as "backbone.blocks.*", or several.
+            for what does not fit: a glob over names, such as "backbone.vit.blocks.*", or several.
         compile: None, or a torch.compile backend such as "inductor". Validation is not compiled.
         compile_mode: of inductor: None, "default" or "max-autotune-no-cudagraphs". Modes with CUDA graphs keep results where the
             next step writes, and figures of a step are read later.
