@@ -51,7 +51,7 @@ def tiny():
 
 @pytest.fixture
 def suite():
-    return workloads(tiny, (64, 64), {"train": [1, 3], "frame": [1, 3]}, Hardware("cpu"), rounds=1)
+    return workloads(tiny, (64, 64), {"train": [1, 3], "frame": [1, 3]}, Hardware("cpu"), rounds=1, small=True)
 
 
 @pytest.mark.parametrize("name", ["train", "latency", "cached", "head", "loader", "screen_loader", "faces_loader"])
