@@ -84,7 +84,7 @@ def workloads(
         "screen_loader": Workload("pog", lambda: screen_loader(rounds, hardware, small)),
         "faces_loader": Workload("gazeformer", lambda: faces_loader(rounds, hardware, small)),
         "gazetr": Workload("gazeformer", lambda: gazetr_training(rounds, hardware, small)),
-        "gazeformer": Workload("gazeformer", lambda: gazeformer_training(rounds, hardware, small)),
+        "gazeformer_step": Workload("gazeformer", lambda: gazeformer_training(rounds, hardware, small)),
         "towers": Workload("gazeformer", lambda: towers(rounds, hardware, small)),
         "prompts": Workload("gazeformer", lambda: iter(prompts(rounds, hardware, *few))),
         "faces_cached": Workload("gazeformer", lambda: iter([faces_cached(rounds, hardware, *few)])),
