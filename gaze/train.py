@@ -26,8 +26,8 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
     """
     import torch
 
+    from gaze.assembly import assembled
     from gaze.environment import code
-    from gaze.losses.objective import Objective
     from gaze.provenance import provenance
     from gaze.replicas import check_same, only_warn
     from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
@@ -49,19 +49,7 @@ def main(cfg: DictConfig) -> float | tuple[float, ...]:
         if cfg.init is not None and not run.started:
             build(cfg.init)(model)
         model = hardware.settle(model)
-        trainer = build(cfg.trainer)(
-            run=run,
-            hardware=hardware,
-            seed=cfg.seed,
-            model=model,
-            objective=Objective(chosen(cfg, "loss")),
-            metrics=chosen(cfg, "metric"),
-            optimizer=build(cfg.optimizer)(model=model),
-            schedule=build(cfg.schedule),
-            train_set=build(cfg.dataset)(split="train"),
-            val_set=build(cfg.val_dataset or cfg.dataset)(split="val"),
-            callbacks=chosen(cfg, "callback") | trial_callbacks(cfg),
-        )
+        trainer = assembled(cfg, run, hardware, model, chosen(cfg, "callback") | trial_callbacks(cfg))
         check_objectives(cfg.objectives, trainer)
         found = provenance(model, {"train": trainer.train_set, "val": trainer.val_set})
         check_same("what they found to train from", lambda: found)

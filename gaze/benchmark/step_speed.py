@@ -24,13 +24,13 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
+from gaze.assembly import assembled
 from gaze.benchmark.clock import interleaved
 from gaze.benchmark.multiplications import operations
 from gaze.benchmark.result import Result, largest
 from gaze.errors import UserError
 from gaze.freezing import train_mode
 from gaze.hardware import Hardware
-from gaze.losses.objective import Objective
 from gaze.runs import Run, build, check_stack, chosen, plain_config, without_weights
 from gaze.synthesis.progress import progress_bar
 from gaze.trainer import Trainer
@@ -226,19 +226,7 @@ def _trainer(config: DictConfig) -> Trainer:
     torch.manual_seed(config.seed)
     model = hardware.settle(build(without_weights(plain_config(config.model))))
     callbacks: dict[str, Any] = {n: c for n, c in chosen(config, "callback").items() if n not in AROUND}
-    trainer: Trainer = build(config.trainer)(
-        run=Run(config.dir),
-        hardware=hardware,
-        seed=config.seed,
-        model=model,
-        objective=Objective(chosen(config, "loss")),
-        metrics=chosen(config, "metric"),
-        optimizer=build(config.optimizer)(model=model),
-        schedule=build(config.schedule),
-        train_set=build(config.dataset)(split="train"),
-        val_set=build(config.val_dataset or config.dataset)(split="val"),
-        callbacks=callbacks,
-    )
+    trainer = assembled(config, Run(config.dir), hardware, model, callbacks)
     trainer.start()
     trainer.call("epoch_start")
     train_mode(trainer.net)
