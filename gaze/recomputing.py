@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gaze import attention
+from gaze.globs import matching
 
 
 def recompute(model: nn.Module, patterns: Sequence[str], compiled: bool = False) -> nn.Module:
@@ -29,18 +29,10 @@ def recompute(model: nn.Module, patterns: Sequence[str], compiled: bool = False)
     Raises:
         ValueError: a glob matches no module, or one that has no forward pass of its own, or may change twice.
     """
-    named = {name: module for name, module in model.named_modules() if name}
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in named):
-            raise ValueError(
-                f"hardware.checkpoint_activations: {pattern!r} matches no module of the model; there are "
-                f"{', '.join(name for name in named if name.count('.') < 2)}"
-            )
+    named = dict(model.named_modules())
     chosen: list[str] = []
-    for name in named:  # outer ones come first
-        if any(fnmatchcase(name, pattern) for pattern in patterns) and not name.startswith(
-            tuple(f"{c}." for c in chosen)
-        ):
+    for name in matching(model, patterns, "hardware.checkpoint_activations"):
+        if not name.startswith(tuple(f"{outer}." for outer in chosen)):
             chosen.append(name)
     for name in chosen:
         module = named[name]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from gaze.globs import matching
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -73,14 +74,8 @@ def units(model: nn.Module, wanted: int | Sequence[str]) -> list[nn.Module]:
     read = _read_by_others(model)
     if isinstance(wanted, int):
         return list(_large_members(model, wanted, set(), read))
-    named = {name: module for name, module in model.named_modules() if name}
-    for pattern in wanted:
-        if not any(fnmatchcase(name, pattern) for name in named):
-            raise ValueError(
-                f"hardware.shard_units: {pattern!r} matches no module of the model; there are "
-                f"{', '.join(name for name in named if name.count('.') < 2)}"
-            )
-    chosen = [name for name in named if any(fnmatchcase(name, pattern) for pattern in wanted)]
+    named = dict(model.named_modules())
+    chosen = matching(model, wanted, "hardware.shard_units")
     if torn := [name for name in chosen if named[name] in read]:
         raise ValueError(
             f"hardware.shard_units: {torn[0]} can't be gathered by itself, as the module around it reads its weights; "
